@@ -1,0 +1,133 @@
+"""Start the artifact store and the MLflow server, or use those that already run.
+
+By hand, in two terminals, it is:
+
+    cd server
+    python ftpserver.py
+    mlflow server --backend-store-uri sqlite:///mlruns.db --default-artifact-root ftp://guest:12345@127.0.0.1:2121/artifacts
+
+Everything else, workshop.py and the tests, starts the same two commands from here. Standard library only.
+"""
+
+import contextlib
+import ftplib
+import http.client
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from processes import Process, ProcessError, child_environment, process
+
+HOST = "127.0.0.1"
+# One worker and no job runner: 0.5 GB of memory instead of 3, and ready in a third of the time.
+SMALL = {"MLFLOW_WORKERS": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+# No proxy between this machine and itself.
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the two servers are, which were found running, and the processes of those that were not."""
+
+    ftp_port: int
+    mlflow_port: int
+    found: tuple[str, ...]
+    started: tuple[Process, ...]
+
+    @property
+    def tracking_uri(self) -> str:
+        """Return what MLFLOW_TRACKING_URI has to be."""
+        return f"http://{HOST}:{self.mlflow_port}"
+
+
+def get(url: str, seconds: float = 5) -> str | None:
+    """Return the body that a loopback address answers with, or None if nothing listens there or it isn't ready."""
+    try:
+        with opener.open(url, timeout=seconds) as answer:
+            return answer.read().decode()
+    except (urllib.error.URLError, http.client.HTTPException, OSError, UnicodeDecodeError):
+        return None
+
+
+def listens(port: int) -> bool:
+    """Return whether anything takes connections on a loopback port."""
+    try:
+        socket.create_connection((HOST, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def ftp_answers(port: int) -> bool:
+    """Return whether the artifact store lets its guest in."""
+    try:
+        with ftplib.FTP(timeout=5) as ftp:
+            ftp.connect(HOST, port)
+            ftp.login("guest", "12345")
+    except (*ftplib.all_errors, UnicodeDecodeError):
+        return False
+    return True
+
+
+def mlflow_answers(port: int) -> bool:
+    """Return whether an MLflow server answers."""
+    return get(f"http://{HOST}:{port}/health") == "OK" and get(f"http://{HOST}:{port}/version") is not None
+
+
+def taken(port: int, wanted: str, option: str) -> ProcessError:
+    """Return the error for a port on which something else answers."""
+    return ProcessError(
+        f"Port {port} is taken by a program that is not {wanted}. Stop that program, or choose another port with {option}."
+    )
+
+
+@contextlib.contextmanager
+def servers(state: Path, logs: Path, ftp_port: int = 2121, mlflow_port: int = 5000) -> Iterator[Servers]:
+    """Have both servers up for as long as the ``with`` block lasts.
+
+    The database ``mlruns.db`` and the store's folder ``ftp_root`` are made in ``state``. A healthy server on its port
+    is used and left running. Raises ProcessError if a port is taken by something else or a server doesn't come up.
+    """
+    found = []
+    state.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as started:
+        if ftp_answers(ftp_port):
+            found.append("artifact store")
+        elif listens(ftp_port):
+            raise taken(ftp_port, "the artifact store", "--ftp-port")
+        if mlflow_answers(mlflow_port):
+            found.append("MLflow server")
+        elif listens(mlflow_port):
+            raise taken(mlflow_port, "an MLflow server", "--mlflow-port")
+        waiting = []
+        if "artifact store" not in found:
+            command = [sys.executable, Path(__file__).with_name("ftpserver.py"), "--port", ftp_port]
+            ftp = started.enter_context(
+                process(
+                    "The artifact store",
+                    [*command, "--root", state / "ftp_root"],
+                    logs / "ftpserver.log",
+                    env=child_environment(),
+                )
+            )
+            waiting.append((ftp, lambda: ftp_answers(ftp_port), 20))
+        if "MLflow server" not in found:
+            root = f"ftp://guest:12345@{HOST}:{ftp_port}/artifacts"
+            command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", "sqlite:///mlruns.db"]
+            mlflow = started.enter_context(
+                process(
+                    "The MLflow server",
+                    [*command, "--default-artifact-root", root, "--port", mlflow_port],
+                    logs / "mlflow.log",
+                    cwd=state,
+                    env=child_environment(**SMALL),
+                )
+            )
+            waiting.append((mlflow, lambda: mlflow_answers(mlflow_port), 120))
+        for child, ready, seconds in waiting:
+            child.wait_until(ready, seconds)
+        yield Servers(ftp_port, mlflow_port, tuple(found), tuple(child for child, _, _ in waiting))
