@@ -70,7 +70,7 @@ def make_environment():
     marker.unlink(missing_ok=True)
     try:
         step("[1/3] Making the environment .venv", [sys.executable, "-m", "venv", "--clear", VENV], log, env=env)
-        step("[2/3] Getting the installer uv", [*pip, "install", uv], log, env=env)
+        step("[2/3] Getting the installer uv", pip + ["install", uv], log, env=env)
         title = "[3/3] Installing {} packages, some 3.4 GB".format(len(packages))
         step(title, fast, log, env=env)
     except ProcessError as error:
@@ -82,8 +82,17 @@ def explain(error, log):
     """Return what to do about a failed installation: a full disk and a missing network have a sentence of their own."""
     text = log.read_text(encoding="utf-8", errors="replace").lower()
     if "no space left" in text or "not enough space" in text:
-        return "The disk is full: {} GB are needed in {}. Free some and try again. The log is {}.".format(DISK, ROOT, log)
-    signs = ("failed to fetch", "dns error", "newconnectionerror", "name resolution", "connection refused", "proxyerror")
+        return "The disk is full: {} GB are needed in {}. Free some and try again. The log is {}.".format(
+            DISK, ROOT, log
+        )
+    signs = (
+        "failed to fetch",
+        "dns error",
+        "newconnectionerror",
+        "name resolution",
+        "connection refused",
+        "proxyerror",
+    )
     if any(sign in text for sign in signs):
         return (
             "The package index can't be reached. Check the network and the proxy (HTTPS_PROXY), then try again; what is "
@@ -135,7 +144,7 @@ def run(options):
     with start_servers(options) as up:
         env = child_environment(MLFLOW_TRACKING_URI=up.tracking_uri, DASHBOARD_PORT=str(options.dashboard_port))
         mlflow = [PYTHON, "-m", "mlflow"]
-        workflow = [*mlflow, "run", ROOT / "3_projects" / "workflow", "--env-manager", "local"]
+        workflow = mlflow + ["run", ROOT / "3_projects" / "workflow", "--env-manager", "local"]
         workflow += ["--experiment-name", "predicting_wind_solar", "-P", "holdout_days={}".format(options.holdout_days)]
         if options.data:
             workflow += ["-P", "csv={}".format(options.data.resolve())]
@@ -153,7 +162,7 @@ def run(options):
             print("    artifact store  ftp://{}:{}".format(HOST, up.ftp_port))
             print("    dashboard       http://{}:{}".format(HOST, options.dashboard_port))
             if not options.once:
-                stay([*up.started, dashboard])
+                stay(up.started + [dashboard])
 
 
 def serve(options):
@@ -171,16 +180,16 @@ def notebook(options):
     """Have JupyterLab and the two servers up until Ctrl-C."""
     with start_servers(options) as up:
         env = child_environment(MLFLOW_TRACKING_URI=up.tracking_uri)
-        lab = Process("JupyterLab", [PYTHON, "-m", "jupyterlab", *options.arguments], None, cwd=ROOT, env=env)
+        lab = Process("JupyterLab", [PYTHON, "-m", "jupyterlab"] + options.arguments, None, cwd=ROOT, env=env)
         try:
-            stay([*up.started, lab])
+            stay(up.started + [lab])
         finally:
             lab.stop()
 
 
 def test(options):
     """Run the tests."""
-    return subprocess.call([str(PYTHON), "-m", "pytest", *options.arguments], cwd=str(ROOT), env=child_environment())
+    return subprocess.call([str(PYTHON), "-m", "pytest"] + options.arguments, cwd=str(ROOT), env=child_environment())
 
 
 def port(text):
@@ -220,7 +229,9 @@ def parse(arguments):
         command.set_defaults(function=function)
         if function is run:
             command.add_argument("--once", action="store_true", help="end after the report and the dashboard's answer")
-            command.add_argument("--data", type=Path, metavar="CSV", help="another file with the columns of germany.csv")
+            command.add_argument(
+                "--data", type=Path, metavar="CSV", help="another file with the columns of germany.csv"
+            )
             command.add_argument(
                 "--holdout-days", type=float, default=365, help="days at the end to judge the models on (default: 365)"
             )
@@ -256,7 +267,7 @@ def main():
     try:
         make_environment()
         if Path(sys.prefix).resolve() != VENV:
-            again = [str(PYTHON), str(ROOT / "workshop.py"), *sys.argv[1:]]
+            again = [str(PYTHON), str(ROOT / "workshop.py")] + sys.argv[1:]
             if os.name != "nt":
                 os.execv(again[0], again)
             # Windows has no exec. The child gets the same Ctrl-C and does the stopping.

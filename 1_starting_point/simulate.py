@@ -1,22 +1,23 @@
-"""Simulate the sample that ships with the workshop: germany.csv, hourly wind and solar power and the weather.
+"""Simulate the sample that ships with the workshop: germany.csv and its description datapackage.json.
 
     python 1_starting_point/simulate.py [--output DIR] [--seed N]
+
+Hourly wind and solar power in Germany with the weather, 2013 to 2016, UTC. No value is a measurement: sun, clouds, wind
+and the fleets are a few lines of physics each, brought to the published means of the real series.
 """
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-START, END = "2013-01-01 00:00", "2016-12-31 23:00"
+SEED = 6
 YEARS = [2013, 2014, 2015, 2016]
-SEED = 1
-
-# Published means of 2013-2016, January to December and by year (Open Power System Data, see datapackage.json).
+# Calibrated on these published figures: means of the real series by month (January to December, all four years) and by
+# year, from Open Power System Data (see SOURCES). The units are those of FIELDS.
 MONTHS = {
     "solar_GW": [0.77, 1.81, 3.65, 5.22, 5.63, 6.41, 6.52, 5.84, 4.38, 2.51, 1.36, 0.94],
     "wind_GW": [10.04, 8.96, 7.61, 6.16, 6.04, 4.63, 4.90, 4.80, 5.42, 6.33, 9.35, 12.42],
@@ -33,15 +34,25 @@ YEAR_MEANS = {
     "rad_horizontal": [75.6, 80.0, 85.5, 77.3],
     "rad_diffuse": [69.6, 69.0, 66.6, 68.8],
 }
-HUB = [1.0, 1.02, 1.10, 1.13]
-# Installed power at each New Year from 2013 to 2017, GW (rounded from the Time series package's capacities).
+# Installed power in GW at New Year 2013 to 2017, and wind at the hub by year: turbines grow taller, their rotors wider.
 CAPACITY = {"solar_GW": [33.0, 36.0, 38.0, 39.5, 41.0], "wind_GW": [31.0, 34.0, 38.5, 44.5, 50.0]}
+HUB_WIND = [1.0, 1.02, 1.10, 1.13]
+# How sunny a month is (log odds): with it, clear sky and clouds come near the published radiation.
+SUNNY = [0.0, 0.5, 0.7, 0.65, 0.55, 0.65, 0.9, 0.75, 0.9, 0.5, 0.1, 0.1]
+FIELDS = {  # name: (unit, description)
+    "solar_GW": ("GW", "Solar power fed in"),
+    "wind_GW": ("GW", "Wind power fed in, on land and at sea"),
+    "windspeed": ("m/s", "Wind speed at 10 m, mean of the country"),
+    "temperature": ("degrees C", "Air temperature, mean of the country"),
+    "rad_horizontal": ("W/m2", "Direct radiation on the horizontal, mean of the country"),
+    "rad_diffuse": ("W/m2", "Diffuse radiation on the horizontal, mean of the country"),
+}
 
 
-def smooth_noise(rng, hours, memory, smoothing=2.0):
-    """Return a Gaussian process, mean 0 and deviation 1, that forgets over ``memory`` and has no steps (both hours).
+def smooth_noise(rng, hours, memory, smoothing):
+    """Return a Gaussian process of mean 0, deviation 1: it forgets over `memory` and bends over `smoothing` hours.
 
-    White noise through two first-order low passes (Ornstein and Uhlenbeck, 1930, applied twice) in frequency space.
+    White noise through two first-order low passes (Ornstein and Uhlenbeck, 1930, applied twice), in frequency space.
     """
     turns = 2 * np.pi * np.fft.rfftfreq(hours)
     gain = 1 / np.sqrt((1 + (turns * memory) ** 2) * (1 + (turns * smoothing) ** 2))
@@ -49,140 +60,168 @@ def smooth_noise(rng, hours, memory, smoothing=2.0):
     return (noise - noise.mean()) / noise.std()
 
 
-def sun(index, longitude, latitude):
-    """Return sine of the sun's elevation and its cosine of incidence on a panel tilted 30 degrees to the south.
+def sun_height(times, longitude, latitude):
+    """Return the sine of the sun's elevation at UTC times; degrees east and north.
 
-    Declination and equation of time after Spencer (1971), the angles after Duffie and Beckman, chapter 1.6.
+    Declination and equation of time: Spencer (1971). Elevation: Duffie and Beckman, Solar Engineering, chapter 1.6.
     """
-    hour = (index.hour + index.minute / 60).to_numpy()
-    g = 2 * np.pi * (index.day_of_year.to_numpy() - 1 + (hour - 12) / 24) / 365.25
+    hour = (times.hour + times.minute / 60).to_numpy()
+    g = 2 * np.pi * (times.day_of_year.to_numpy() - 1 + (hour - 12) / 24) / 365.25
     declination = 0.006918 - 0.399912 * np.cos(g) + 0.070257 * np.sin(g) - 0.006758 * np.cos(2 * g)
-    equation = 229.18 * (0.000075 + 0.001868 * np.cos(g) - 0.032077 * np.sin(g) - 0.014615 * np.cos(2 * g))
-    equation -= 229.18 * 0.040849 * np.sin(2 * g)  # minutes
-    angle = np.radians(15 * (hour - 12) + longitude + equation / 4)
-
-    def height(lat):
-        lat = np.radians(lat)
-        return np.sin(lat) * np.sin(declination) + np.cos(lat) * np.cos(declination) * np.cos(angle)
-
-    # a panel tilted to the south stands as a level one would, 30 degrees nearer to the equator
-    return height(latitude), height(latitude - 30)
+    minutes = 229.18 * (0.000075 + 0.001868 * np.cos(g) - 0.032077 * np.sin(g) - 0.014615 * np.cos(2 * g))
+    minutes -= 229.18 * 0.040849 * np.sin(2 * g)
+    angle = np.radians(15 * (hour - 12) + longitude + minutes / 4)
+    phi = np.radians(latitude)
+    return np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(angle)
 
 
 def sky(index):
-    """Return means over each labelled hour and the country: clear-sky, extraterrestrial and tilted-to-level ratio.
+    """Return means over each hour and the country: clear sky, outside the atmosphere (W/m2), gain of tilted panels.
 
-    Clear sky after Haurwitz (1945), W/m2; outside the atmosphere 1361 W/m2 (Kopp and Lean, 2011) times sine of elevation.
+    Clear sky: Haurwitz (1945). Solar constant: Kopp and Lean (2011). Panels tilted 30 degrees to the south see the sun
+    as level ones do 30 degrees nearer to the equator (Duffie and Beckman, chapter 1.6).
     """
-    places = [(7.5, 52.0), (10.0, 49.0), (10.0, 53.0), (12.5, 51.0)]
-    clear, outside, tilted = (np.zeros(len(index)) for _ in range(3))
-    for minutes in (10, 30, 50):
-        for longitude, latitude in places:
-            height, incidence = sun(index + pd.Timedelta(minutes=minutes), longitude, latitude)
-            height = np.clip(height, 1e-9, None)
-            clear += 1098 * height * np.exp(-0.057 / height) / 12
-            outside += 1361 * np.where(height > 1e-8, height, 0) / 12
-            tilted += 1361 * np.where(height > 1e-8, np.clip(incidence, 0, None), 0) / 12
-    ratio = np.divide(tilted, outside, out=np.ones(len(index)), where=outside > 1)
-    return clear, outside, np.clip(ratio, 0.3, 3)
+    places = [(7.5, 52.0), (10.0, 49.0), (10.0, 53.0), (12.5, 51.0)]  # the country around its centre, 51 N 10 E
+    moments = [(pd.Timedelta(minutes=m), *place) for m in (10, 30, 50) for place in places]
+    level = np.array([sun_height(index + m, east, north) for m, east, north in moments])
+    tilted = np.array([sun_height(index + m, east, north - 30) for m, east, north in moments])
+    up = level > 0
+    clear = np.where(up, 1098 * level * np.exp(-0.057 / np.where(up, level, 1)), 0).mean(axis=0)
+    level, tilted = np.where(up, level, 0).mean(axis=0), np.where(up & (tilted > 0), tilted, 0).mean(axis=0)
+    gain = np.clip(tilted / np.maximum(level, 1e-3), 0.3, 3)  # bounded: the horizon is never free at sunrise
+    return clear, 1361 * level, gain
 
 
-def diffuse_fraction(clearness):
-    """Return the diffuse part of the radiation by clearness index (Erbs, Klein and Duffie, 1982)."""
+def diffuse_share(clearness):
+    """Return the diffuse share by the ratio to radiation outside the atmosphere: Erbs, Klein and Duffie (1982)."""
     k = np.clip(clearness, 0, 1)
     middle = 0.9511 - 0.1604 * k + 4.388 * k**2 - 16.638 * k**3 + 12.336 * k**4
     return np.select([k <= 0.22, k <= 0.8], [1 - 0.09 * k, middle], 0.165)
 
 
-def by_month(index, values):
-    """Return twelve values of mid-months as a curve over the year without steps."""
-    return np.interp(index.day_of_year, 30.4 * (np.arange(14) - 0.5), [values[-1], *values, values[0]])
+def fleet_share(hub_wind):
+    """Return the share of installed wind power that runs at a country's mean hub wind (m/s).
+
+    One turbine: cubic from 2.5 to 12 m/s, then level. The fleet: its mean over sites whose winds spread log-normally,
+    after the smoothed curves of Holttinen and Norgaard (2004).
+    """
+    spread = np.linspace(-2, 2, 9)
+    site = hub_wind * np.exp(0.4 * spread)[:, None]
+    return np.average(np.clip((site**3 - 2.5**3) / (12**3 - 2.5**3), 0, 1), axis=0, weights=np.exp(-(spread**2) / 2))
 
 
-def by_year(index, values):
-    """Return one value per mid-year as a curve without steps, level before the first and after the last."""
+def smooth(index, values):
+    """Return twelve values of mid-months, or four of mid-years, as a curve by the hour without steps."""
+    if len(values) == 12:
+        return np.interp(index.day_of_year, 30.4 * (np.arange(14) - 0.5), [values[-1], *values, values[0]])
     return np.interp(index.year + index.day_of_year / 366, np.array(YEARS) + 0.5, values)
 
 
 def installed(index, name):
-    """Return the installed power of ``solar_GW`` or ``wind_GW`` in GW, growing linindex within a year."""
+    """Return the installed power of `solar_GW` or `wind_GW` in GW, growing steadily within a year."""
     return np.interp(index.year + (index.day_of_year - 1) / 366, [*YEARS, 2017], CAPACITY[name])
 
 
 def calibrate(values, index, name):
-    """Bring monthly (and, for power, yindex) means to the published ones with smooth factors, for temperature offsets."""
+    """Return the values with the published means by month and year: times a smooth factor (temperature: plus)."""
     series = pd.Series(values, index)
-    for _ in range(30):
-        for curve, group, target in ((by_month, index.month, MONTHS), (by_year, index.year, YEAR_MEANS)):
+    for _ in range(30):  # months and years disturb each other; 30 rounds leave less than 1 %
+        for group, target in ((index.month, MONTHS[name]), (index.year, YEAR_MEANS[name])):
             means = series.groupby(group).mean().to_numpy()
             if name == "temperature":
-                series += curve(index, target[name] - means)
-            else:
-                series *= curve(index, target[name] / means)
+                series += smooth(index, target - means)
+            else:  # a factor keeps nights dark and values from falling below zero
+                series *= smooth(index, target / means)
     return series.to_numpy()
 
 
 def weather(rng, index):
-    """Return the weather of the country by hour, UTC, and what drives the power: hub wind (m/s) and tilt ratio."""
-    n = len(index)
-    wind = 0.93 * smooth_noise(rng, n, 33, 3) + 0.37 * smooth_noise(rng, n, 120, 3)
-    cloud = 0.8 * smooth_noise(rng, n, 30) + 0.5 * smooth_noise(rng, n, 5) + 0.33 * wind
-    clear, outside, ratio = sky(index)
-    summer = by_month(index, [0.0, 0.5, 0.7, 0.65, 0.55, 0.65, 0.9, 0.75, 0.9, 0.5, 0.1, 0.1])
-    sunny = 1 / (1 + np.exp(0.92 * cloud - summer))
+    """Return the four weather columns by hour (UTC), the mean hub wind in m/s and the gain of tilted panels."""
+    n, day = len(index), index.day_of_year.to_numpy()
+    lows = 0.93 * smooth_noise(rng, n, 33, 3) + 0.37 * smooth_noise(rng, n, 120, 3)  # passing lows, lasting spells
+    cloud = 0.8 * smooth_noise(rng, n, 30, 2) + 0.5 * smooth_noise(rng, n, 5, 2) + 0.33 * lows
+    sunny = 1 / (1 + np.exp(0.92 * cloud - smooth(index, SUNNY)))
+    clear, outside, gain = sky(index)
     total = clear * (0.15 + 0.88 * sunny)
-    part = diffuse_fraction(1.14 * np.divide(total, outside, out=np.zeros(n), where=outside > 1))
-    diffuse, direct = calibrate(total * part, index, "rad_diffuse"), calibrate(total * (1 - part), index, "rad_horizontal")
+    share = diffuse_share(1.14 * total / np.maximum(outside, 1))  # 1.14: a country's mean is less diffuse than a site's
+    direct = calibrate(total * (1 - share), index, "rad_horizontal")
+    diffuse = calibrate(total * share, index, "rad_diffuse")
+    heat = np.convolve(direct + diffuse, np.exp(-np.arange(24) / 3) / 3)[:n]  # the ground gives it back over hours
+    masses = (3.1 + 0.5 * np.cos(2 * np.pi * day / 365)) * smooth_noise(rng, n, 120, 6)  # air masses, degrees
+    temperature = calibrate(0.0175 * heat + masses, index, "temperature")
 
-    heat = np.convolve(direct + diffuse, np.exp(-np.arange(24) / 3) / 3)[:n]
-    season = 3.1 + 0.5 * np.cos(2 * np.pi * index.day_of_year / 365)
-    temperature = 0.0175 * heat + season.to_numpy() * smooth_noise(rng, n, 120, 6)
-    temperature = calibrate(temperature, index, "temperature")
-
-    level = by_month(index, MONTHS["windspeed"]) * np.exp((0.34 + 0.05 * np.cos(2 * np.pi * index.day_of_year.to_numpy() / 365)) * wind)
-    mixing = 0.42 * outside / 1361 * (0.6 + 0.8 * sunny)
-    near_ground = np.exp(mixing + 0.08 * smooth_noise(rng, n, 4))
-    ten = calibrate(level * near_ground, index, "windspeed")
-    frame = pd.DataFrame(
-        {"windspeed": ten, "temperature": temperature, "rad_horizontal": direct, "rad_diffuse": diffuse}, index
-    )
-    hour = index.hour.to_numpy()
-    jet = 0.06 * by_month(index, [-0.2, 0.2, 0.7, 1, 1, 1, 1, 1, 0.8, 0.5, 0.2, -0.2]) * np.cos(np.pi * (hour - 0.5) / 6)
-    return frame, 1.6 * ten / near_ground * np.exp(jet) * by_year(index, HUB), ratio
-
-
-def fleet_power(hub):
-    """Return the share of installed wind power that runs at a country's mean hub wind (m/s).
-
-    One turbine: cubic from 2.5 to 12 m/s, level above; the fleet: its mean over sites whose winds differ by a factor
-    of about 1.4 (the smoothing of Holttinen and Norgaard, 2004).
-    """
-    sites = np.exp(0.36 * np.linspace(-2, 2, 9))
-    weight = np.exp(-np.linspace(-2, 2, 9) ** 2 / 2)
-    share = [np.clip(((hub * s) ** 3 - 2.5**3) / (12**3 - 2.5**3), 0, 1) for s in sites]
-    return np.average(share, axis=0, weights=weight)
+    level = smooth(index, MONTHS["windspeed"]) * np.exp((0.34 + 0.05 * np.cos(2 * np.pi * day / 365)) * lows)
+    # By day the sun stirs the air and brings wind down to 10 m; at the hub it blows on at night (a low-level jet).
+    stirred = np.exp(0.42 * outside / 1361 * (0.6 + 0.8 * sunny) + 0.08 * smooth_noise(rng, n, 4, 2))
+    windspeed = calibrate(level * stirred, index, "windspeed")
+    jet = 0.045 * np.clip(0.4 - np.cos(2 * np.pi * day / 365), 0, 1) * np.cos(np.pi * (index.hour.to_numpy() - 0.5) / 6)
+    hub_wind = 1.6 * windspeed / stirred * np.exp(jet) * smooth(index, HUB_WIND)
+    columns = {"windspeed": windspeed, "temperature": temperature, "rad_horizontal": direct, "rad_diffuse": diffuse}
+    return pd.DataFrame(columns, index), hub_wind, gain
 
 
 def simulate(seed=SEED):
-    """Return the sample: indexed by the hour (UTC, start of the hour), columns as in the README's table."""
+    """Return the sample, columns as in FIELDS, indexed by the start of the hour (UTC)."""
     rng = np.random.default_rng(seed)
-    index = pd.date_range(START, END, freq="h", tz="UTC", name="utc_timestamp")
-    frame, hub, ratio = weather(rng, index)
+    index = pd.date_range("2013-01-01", "2016-12-31 23:00", freq="h", tz="UTC", name="utc_timestamp")
     n = len(index)
-    gust = 0.08 * smooth_noise(rng, n, 6) + 0.07 * smooth_noise(rng, n, 30)
-    wind = installed(index, "wind_GW") * fleet_power(hub * np.exp(gust))
-    light = frame.rad_horizontal * ratio + 0.93 * frame.rad_diffuse
-    blur = 0.34 - 0.27 * frame.rad_horizontal / (frame.rad_horizontal + frame.rad_diffuse).clip(1)
-    haze = blur * (0.55 * smooth_noise(rng, n, 4) + 0.6 * smooth_noise(rng, n, 30))
-    solar = installed(index, "solar_GW") * light / 1000 * (1 - 0.004 * (frame.temperature + light / 40 - 25)) * np.exp(haze)
+    frame, hub_wind, gain = weather(rng, index)
+    local = np.exp(0.08 * smooth_noise(rng, n, 6, 2) + 0.07 * smooth_noise(rng, n, 30, 2))  # 10 m wind does not tell
+    wind = installed(index, "wind_GW") * fleet_share(hub_wind * local)
+    light = gain * frame.rad_horizontal + 0.93 * frame.rad_diffuse  # 0.93: Liu and Jordan (1960) at 30 degrees
+    # What radiation does not tell (fog, snow, where the clouds are) weighs most under a covered sky.
+    doubt = 0.34 - 0.27 * frame.rad_horizontal / (frame.rad_horizontal + frame.rad_diffuse).clip(lower=1)
+    doubt *= 0.55 * smooth_noise(rng, n, 4, 2) + 0.6 * smooth_noise(rng, n, 30, 2)
+    heated = 1 - 0.004 * (frame.temperature + light / 40 - 25)  # silicon loses 0.4 % per degree above 25 (IEC 61215)
+    solar = installed(index, "solar_GW") * light / 1000 * heated * np.exp(doubt)
+    # The real weather columns stand an hour late while summer time lasts. The sample keeps that: without it, radiation
+    # alone would tell solar power nearly as well as radiation and the hour do, and models would rank differently.
+    late = index.tz_convert("Europe/Berlin").tz_localize(None) - index.tz_localize(None) > pd.Timedelta(hours=1)
+    frame[late] = frame.shift(1)[late]
     frame["solar_GW"], frame["wind_GW"] = calibrate(solar, index, "solar_GW"), calibrate(wind, index, "wind_GW")
-    # published weather stands an hour late in summer time
-    late = index.tz_convert("Europe/Berlin").tz_localize(None) - index.tz_localize(None) == pd.Timedelta(hours=2)
-    shifted = ["windspeed", "temperature", "rad_horizontal", "rad_diffuse"]
-    for c in shifted:
-        frame[c] = np.where(late, frame[c].shift(1), frame[c])
-    return frame[["solar_GW", "wind_GW", *shifted]]
+    return frame[list(FIELDS)].round(3) + 0.0  # plus zero turns -0.0 into 0.0
+
+
+def describe(seed):
+    """Return the Frictionless Data Package descriptor of the sample."""
+    title = "Simulated sample: Germany, hourly, 2013 to 2016 (not measurements)"
+    story = (
+        f"Simulated by simulate.py with seed {seed}; no value is a measurement. Calibrated on means by month and year, "
+        "extremes, correlations and autocorrelations of the real series of Open Power System Data (the sources). "
+        "As in the real series, the weather columns stand an hour late while summer time lasts."
+    )
+    fields = [{"name": "utc_timestamp", "type": "datetime", "unit": "UTC", "description": "Start of the hour"}]
+    fields[0]["format"] = "%Y-%m-%d %H:%M:%S%z"
+    fields += [{"name": k, "type": "number", "unit": unit, "description": text} for k, (unit, text) in FIELDS.items()]
+    resource = {"name": "germany", "path": "germany.csv", "title": title, "description": story}
+    resource["schema"] = {"fields": fields, "primaryKey": "utc_timestamp"}
+    dois = ["10.25832/time_series/2019-06-05", "10.25832/weather_data/2019-04-09"]
+    sources = [{"title": "Open Power System Data, for calibration", "path": f"https://doi.org/{doi}"} for doi in dois]
+    return {"name": "germany-simulated", "title": title, "sources": sources, "resources": [resource]}
+
+
+def main():
+    """Read the command line, simulate, write both files."""
+    parser = argparse.ArgumentParser(description="Simulate germany.csv and describe it in datapackage.json.")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent, metavar="DIR", help="%(default)s")
+    parser.add_argument("--seed", type=int, default=SEED, metavar="N", help="from 0 up; what ships has %(default)s")
+    options = parser.parse_args()
+    if options.seed < 0:
+        parser.error(f"--seed expects a whole number from 0 up, found {options.seed}")
+    if not options.output.is_dir():
+        sys.exit(f"--output expects a folder that exists, found {options.output}: make it first or name another.")
+    texts = {
+        "germany.csv": simulate(options.seed).to_csv(lineterminator="\n"),
+        "datapackage.json": json.dumps(describe(options.seed), indent=2) + "\n",
+    }
+    try:
+        for name, text in texts.items():  # written beside and renamed: nobody reads half a file
+            part = options.output / f"{name}.part"
+            part.write_text(text, encoding="utf-8", newline="\n")
+            part.replace(options.output / name)
+    except OSError as error:
+        sys.exit(f"--output {options.output} cannot be written ({error.strerror}): name another folder.")
 
 
 if __name__ == "__main__":
-    simulate(int(sys.argv[2])).round(3).to_csv(sys.argv[1])
+    main()

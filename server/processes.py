@@ -21,23 +21,26 @@ class ProcessError(Exception):
 
 
 class Process:
-    """A child process whose output goes to a log file."""
+    """A child process whose output goes to a log file, or to the terminal if ``log`` is None."""
 
-    def __init__(self, name: str, command: list, log: Path, cwd: Path | None = None, env: dict | None = None):
+    def __init__(self, name: str, command: list, log: Path | None, cwd: Path | None = None, env: dict | None = None):
         """Start the command; ``name`` is what people call it."""
         self.name, self.log = name, log
-        log.parent.mkdir(parents=True, exist_ok=True)
         # A group of its own: Ctrl-C in the terminal then reaches the parent only, which stops its children in order.
         if os.name == "nt":
             group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
         else:
             group = {"start_new_session": True}
-        with log.open("wb") as output:
+        with contextlib.ExitStack() as files:
+            output = None
+            if log:
+                log.parent.mkdir(parents=True, exist_ok=True)
+                output = files.enter_context(log.open("wb"))
             self.popen = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.STDOUT if log else None,
                 cwd=cwd,
                 env=env,
                 **group,
@@ -45,6 +48,8 @@ class Process:
 
     def failure(self, what: str) -> ProcessError:
         """Return an error about this process that shows where its log is and how it ends."""
+        if self.log is None:
+            return ProcessError(f"{self.name} {what}.")
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-12:]
         end = "".join(f"\n    {line}" for line in lines)
         return ProcessError(f"{self.name} {what}. Its log is {self.log}" + (f", which ends with:{end}" if end else "."))

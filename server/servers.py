@@ -36,7 +36,7 @@ class Servers:
     ftp_port: int
     mlflow_port: int
     found: tuple[str, ...]
-    started: tuple[Process, ...]
+    started: list[Process]
 
     @property
     def tracking_uri(self) -> str:
@@ -130,4 +130,4 @@ def servers(state: Path, logs: Path, ftp_port: int = 2121, mlflow_port: int = 50
             waiting.append((mlflow, lambda: mlflow_answers(mlflow_port), 120))
         for child, ready, seconds in waiting:
             child.wait_until(ready, seconds)
-        yield Servers(ftp_port, mlflow_port, tuple(found), tuple(child for child, _, _ in waiting))
+        yield Servers(ftp_port, mlflow_port, tuple(found), [child for child, _, _ in waiting])

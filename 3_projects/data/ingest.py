@@ -87,7 +87,9 @@ def main() -> None:
         mlflow.log_metrics({name.replace(" ", "_"): count for name, count in repairs.items()} | {"hours": len(table)})
         mlflow.log_artifact(str(path))
         print(f"data: {table.attrs['source']}")
-        print(f"data: {len(table)} hours from {table.index[0]} to {table.index[-1]}; {table['split'].value_counts().to_dict()}")
+        print(
+            f"data: {len(table)} hours from {table.index[0]} to {table.index[-1]}; {table['split'].value_counts().to_dict()}"
+        )
         print(f"data: repaired: {', '.join(f'{count} {name}' for name, count in repairs.items())}")
 
 

@@ -47,7 +47,9 @@ class DataError(Exception):
 def read_csv(path: Path) -> pd.DataFrame:
     """Return the file's columns as text, indexed by line number; raises DataError if it is no CSV with a header."""
     if not path.exists():
-        raise DataError(f"{path}: no such file. Give the path of a CSV with the columns {', '.join([TIME, *SCHEMA.columns])}.")
+        raise DataError(
+            f"{path}: no such file. Give the path of a CSV with the columns {', '.join([TIME, *SCHEMA.columns])}."
+        )
     if path.is_dir():
         raise DataError(f"{path}: expected a CSV file, found a directory. Name the file in it.")
     try:
@@ -106,7 +108,8 @@ def parse_numbers(path: Path, raw: pd.DataFrame) -> pd.DataFrame:
         first = error.failure_cases.iloc[0]
         more = len(error.failure_cases) - 1
         raise DataError(
-            _wrong_value(path, raw, first["column"], first["index"]) + (f" {more} more values are wrong." if more else "")
+            _wrong_value(path, raw, first["column"], first["index"])
+            + (f" {more} more values are wrong." if more else "")
         ) from None
     median = numbers["windspeed"].median()
     if median > HIGHEST_MEDIAN_WIND:

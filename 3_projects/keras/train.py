@@ -1,6 +1,6 @@
 """Train a neural network for solar and wind power on the hourly table, and log it as a model.
 
-    mlflow run 3_projects/keras --env-manager local -P epochs=30 --experiment-name predicting_wind_solar
+mlflow run 3_projects/keras --env-manager local -P epochs=30 --experiment-name predicting_wind_solar
 """
 
 import argparse
@@ -44,7 +44,9 @@ def read_table(data_run: str) -> tuple[pd.DataFrame, str]:
         if not runs:
             sys.exit("There is no table to train on yet. Make it with: mlflow run 3_projects/data --env-manager local")
         data_run = runs[0].info.run_id
-    return pd.read_parquet(mlflow.artifacts.download_artifacts(run_id=data_run, artifact_path="table.parquet")), data_run
+    return pd.read_parquet(
+        mlflow.artifacts.download_artifacts(run_id=data_run, artifact_path="table.parquet")
+    ), data_run
 
 
 parser = argparse.ArgumentParser(description="Train a neural network for solar and wind power.")

@@ -103,7 +103,9 @@ def main() -> None:
             candidates = [client.get_run(run_id) for run_id in options.candidates.split(",")]
         if not candidates:
             stop("no model has been trained yet; train one with: mlflow run 3_projects/lr --env-manager local")
-        table = pd.read_parquet(mlflow.artifacts.download_artifacts(run_id=options.data_run, artifact_path="table.parquet"))
+        table = pd.read_parquet(
+            mlflow.artifacts.download_artifacts(run_id=options.data_run, artifact_path="table.parquet")
+        )
         truth = recorded(table)
 
         def judge(uri: str) -> dict[str, float]:
@@ -120,7 +122,10 @@ def main() -> None:
         versions = {}
         for run in candidates:
             scores = judged[run.info.run_id]
-            tags = {"step": run.data.tags["step"], "judged_on": f"{table.attrs['source']}, {truth.index[0]} to {truth.index[-1]}"}
+            tags = {
+                "step": run.data.tags["step"],
+                "judged_on": f"{table.attrs['source']}, {truth.index[0]} to {truth.index[-1]}",
+            }
             tags |= {f"holdout_{key}": f"{value:.4f}" for key, value in scores.items()}
             versions[run.info.run_id] = register(name, run.outputs.model_outputs[0].model_id, tags)
 
@@ -136,7 +141,11 @@ def main() -> None:
             client.set_registered_model_alias(name, "production", version.version)
             verdict = f"{title} is in production now" + (f", after version {current.version}." if current else ".")
 
-        rows = [{"forecast": f"{run.data.tags['step']} (version {versions[run.info.run_id].version})"} | judged[run.info.run_id] for run in candidates]
+        rows = [
+            {"forecast": f"{run.data.tags['step']} (version {versions[run.info.run_id].version})"}
+            | judged[run.info.run_id]
+            for run in candidates
+        ]
         if current and current.run_id not in versions:
             rows.append({"forecast": f"in production before (version {current.version})"} | judged[current.run_id])
         rows += [{"forecast": forecast} | scores for forecast, scores in naive.items()]

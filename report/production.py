@@ -1,0 +1,103 @@
+"""What is in production: the model behind the alias, and the newest hourly table. The report and the dashboard read it.
+
+``MLFLOW_TRACKING_URI`` says where. No list of features here: the model's signature names the columns that it takes.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import mlflow
+import pandas as pd
+from mlflow.exceptions import MlflowException
+
+NAME, ALIAS = "wind_solar", "production"
+TARGETS = ["solar_GW", "wind_GW"]
+
+
+class NotThere(Exception):
+    """Something is not on the tracking server yet; the message says what, and the command that makes it."""
+
+
+@dataclass(frozen=True)
+class Production:
+    """The model in production and where it comes from."""
+
+    version: str
+    run_id: str
+    experiment_id: str
+    kind: str
+    trained_at: datetime
+    trained_on: str
+    holdout: dict[str, float]  # errors in GW on the last year, as judged by 3_projects/registry
+    judged_on: str
+    model: mlflow.pyfunc.PyFuncModel
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the names of the columns that the model takes."""
+        return self.model.metadata.get_input_schema().input_names()
+
+    @property
+    def run_url(self) -> str:
+        """Return where the MLflow pages show the run that trained it, without any password."""
+        return f"{server_address()}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+
+    def predict(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return ``solar_GW`` and ``wind_GW`` in GW for the rows of the table, on the same UTC index."""
+        return self.model.predict(table[self.columns])[TARGETS]
+
+
+def server_address() -> str:
+    """Return the address of the tracking server without user and password."""
+    address = urlsplit(mlflow.get_tracking_uri())
+    return address._replace(netloc=address.netloc.rpartition("@")[2]).geturl().rstrip("/")
+
+
+def production_version() -> str:
+    """Return the number of the version behind the alias; raises NotThere."""
+    try:
+        return mlflow.MlflowClient().get_model_version_by_alias(NAME, ALIAS).version
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise NotThere(
+                f"No version of {NAME} has the alias {ALIAS} on {server_address()}. Make one with: "
+                "mlflow run 3_projects/workflow --env-manager local"
+            ) from None
+        raise
+
+
+def load(version: str) -> Production:
+    """Return a version of the registered model, loaded."""
+    client = mlflow.MlflowClient()
+    about = client.get_model_version(NAME, version)
+    run = client.get_run(about.run_id)
+    return Production(
+        version=about.version,
+        run_id=about.run_id,
+        experiment_id=run.info.experiment_id,
+        kind=run.data.tags.get("step", "unknown"),
+        trained_at=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
+        trained_on=run.data.tags.get("source", "unknown"),
+        holdout={target: float(about.tags.get(f"holdout_mae_{target}", "nan")) for target in TARGETS},
+        judged_on=about.tags.get("judged_on", "unknown"),
+        model=mlflow.pyfunc.load_model(f"models:/{NAME}/{version}"),
+    )
+
+
+def newest_table_run() -> str:
+    """Return the newest run of 3_projects/data; raises NotThere."""
+    runs = mlflow.search_runs(
+        search_all_experiments=True,
+        filter_string="tags.step = 'data' and attributes.status = 'FINISHED'",
+        max_results=1,
+        output_format="list",
+    )
+    if not runs:
+        raise NotThere(f"No table is on {server_address()}. Make one with: mlflow run 3_projects/data --env-manager local")
+    return runs[0].info.run_id
+
+
+def read_table(run_id: str) -> pd.DataFrame:
+    """Return the hourly table of a run of 3_projects/data (UTC index); its ``attrs["source"]`` says what it is."""
+    return pd.read_parquet(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="table.parquet"))
