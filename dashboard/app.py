@@ -13,7 +13,6 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # tensorflow's notes on the processor don't belong in this log
 # A server that is away is asked again every few seconds anyway; MLflow's own seven tries would hide it for minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 # The report's folder holds what both share, the way to the model and the figures.
@@ -21,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import flask
 import pandas as pd
-from dash import Dash, Input, Output, State, dcc, html
+from dash import Dash, Input, Output, State, dcc, html, no_update
 from live import Live, View
 
 from report.figures import NAMES, by_year, recorded_and_predicted
@@ -94,10 +93,13 @@ def create_app(live: Live) -> Dash:
         ]
     )
 
-    @app.callback(Output("shown", "data"), Output("problem", "children"), Input("tick", "n_intervals"))
-    def follow(_):
+    @app.callback(
+        Output("shown", "data"), Output("problem", "children"), Input("tick", "n_intervals"), State("shown", "data")
+    )
+    def follow(_, shown):
         view = live.view
-        return view and [view.production.version, view.table_run], live.problem
+        current = view and [view.production.version, view.table_run]
+        return no_update if current == shown else current, live.problem
 
     @app.callback(
         Output("model", "children"), Output("source", "children"), Output("years", "children"), Input("shown", "data")
@@ -107,7 +109,9 @@ def create_app(live: Live) -> Dash:
         if view is None:
             return [], "Nothing to show yet.", []
         index = view.table.index
-        source = f"Data: {view.table.attrs['source']}, from {index[0]:%Y-%m-%d %H:%M} to {index[-1]:%Y-%m-%d %H:%M} UTC."
+        source = (
+            f"Data: {view.table.attrs['source']}, from {index[0]:%Y-%m-%d %H:%M} to {index[-1]:%Y-%m-%d %H:%M} UTC."
+        )
         years = [dcc.Graph(id=f"years-{target}", figure=by_year(view.table, target)) for target in TARGETS]
         return model_card(view), source, years
 
@@ -153,7 +157,9 @@ def main() -> None:
     """Serve the dashboard until Ctrl-C."""
     parser = argparse.ArgumentParser(description="Recorded and predicted wind and solar power.")
     parser.add_argument("--host", default=os.environ.get("DASHBOARD_HOST", "127.0.0.1"), help="default: %(default)s")
-    parser.add_argument("--port", type=int, default=os.environ.get("DASHBOARD_PORT", "8050"), help="default: %(default)s")
+    parser.add_argument(
+        "--port", type=int, default=os.environ.get("DASHBOARD_PORT", "8050"), help="default: %(default)s"
+    )
     parser.add_argument(
         "--refresh", type=float, default=5, metavar="SECONDS", help="how often to look at MLflow (default: %(default)s)"
     )

@@ -14,8 +14,6 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # a report is no place for tensorflow's notes on the processor
-
 import jinja2
 import mlflow
 import pandas as pd

@@ -94,7 +94,9 @@ def newest_table_run() -> str:
         output_format="list",
     )
     if not runs:
-        raise NotThere(f"No table is on {server_address()}. Make one with: mlflow run 3_projects/data --env-manager local")
+        raise NotThere(
+            f"No table is on {server_address()}. Make one with: mlflow run 3_projects/data --env-manager local"
+        )
     return runs[0].info.run_id
 
 

@@ -8,11 +8,7 @@ forecasts in both targets and not worse than the model in production.
 """
 
 import argparse
-import os
 import sys
-
-# Before keras is imported with a model: its notes on the processor are no news to the reader of this step.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import mlflow
 import pandas as pd
@@ -124,7 +120,7 @@ def main() -> None:
             scores = judged[run.info.run_id]
             tags = {
                 "step": run.data.tags["step"],
-                "judged_on": f"{table.attrs['source']}, {truth.index[0]} to {truth.index[-1]}",
+                "judged_on": f"{table.attrs['source']}, {truth.index[0]:%Y-%m-%d} to {truth.index[-1]:%Y-%m-%d}",
             }
             tags |= {f"holdout_{key}": f"{value:.4f}" for key, value in scores.items()}
             versions[run.info.run_id] = register(name, run.outputs.model_outputs[0].model_id, tags)

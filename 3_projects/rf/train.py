@@ -18,19 +18,17 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 TARGETS = ["solar_GW", "wind_GW"]
+# No trend and no day of the year: a tree does not carry them beyond the years that it has seen.
 FEATURES = [
     "windspeed",
     "temperature",
     "rad_horizontal",
     "rad_diffuse",
     "hour",
-    "day_of_year",
     "solar_elevation",
-    "rad_clear_sky",
     *[f"windspeed_{side}_{hours}" for side in ("lag", "lead") for hours in (1, 2, 3)],
     "windspeed_mean_7h",
     "windspeed_mean_25h",
-    "trend",  # trees do not extrapolate it, but tell the later years, with more turbines, from the earlier ones
 ]
 
 

@@ -39,18 +39,17 @@ def describe(folder: Path, parameters: dict, digest_of_input: str) -> dict[str, 
 
 def difference(run: Run, description: dict[str, str]) -> str | None:
     """Return what has changed since a run, or None if it can stand in."""
-    for tag, reason in REASONS.items():
-        if run.data.tags.get(tag) != description[tag]:
-            return reason
+    changes = [reason for tag, reason in REASONS.items() if run.data.tags.get(tag) != description[tag]]
     before = json.loads(run.data.tags["cache.parameters"])
-    for name, value in json.loads(description["cache.parameters"]).items():
-        if before.get(name) != value:
-            return f"{name} changed from {before.get(name)} to {value}"
-    return None
+    now = json.loads(description["cache.parameters"])
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            changes.append(f"{name} changed from {before.get(name)} to {now.get(name)}")
+    return "; ".join(changes) or None
 
 
 def match(runs: list[Run], description: dict[str, str]) -> tuple[Run | None, str]:
-    """Return the newest run that can stand in, or None, and the reason. ``runs`` are those of one step, newest first."""
+    """Return the newest run that can stand in, or None, and why. ``runs`` are those of one step, newest first."""
     if not runs:
         return None, "it never ran"
     for run in runs:
