@@ -32,9 +32,8 @@ def by_year(table: pd.DataFrame, target: str) -> go.Figure:
         days = weekly[weekly.index.year == year]
         last = year == years[-1]
         figure.add_scatter(
-            x=days.index.map(
-                lambda day: day.replace(year=2000, tzinfo=None)
-            ),  # a leap year, so that every day has a place
+            # All in 2000, a leap year, so that every day has a place.
+            x=days.index.map(lambda day: day.replace(year=2000, tzinfo=None)),
             y=days.round(3),
             name=str(year),
             line={"color": colour, "width": 3 if last else 1.5},

@@ -1,8 +1,11 @@
 """The real servers, started once for the whole test run, and what many tests need."""
 
 import os
+import shutil
 import socket
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,13 @@ from servers import Servers, servers
 ROOT = Path(__file__).resolve().parents[1]
 # The real series, for developers and CI; a user doesn't have it, and the tests that need it say so.
 REAL_DATA = ROOT.parent / "shared" / "data" / "germany_opsd_2013_2015.csv"
+# What the small workflow of the tests is run with: 5 months of the sample, few trees, few epochs.
+SMALL = {"holdout_days": "30", "n_estimators": "8", "epochs": "8"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests that only read the state which the workflow left come before those that change it."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
 @pytest.fixture(scope="session")
@@ -21,20 +31,38 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
+    """Return the real series; CI has to have it."""
     if not REAL_DATA.exists():
-        pytest.skip("the real data are not beside this checkout; fetch them with 1_starting_point/download.py")
+        reason = "the real data are not beside this checkout; fetch them with 1_starting_point/download.py"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     return REAL_DATA
 
 
-def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Return the path of a browser; CI has to have one."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        reason = "no Chromium, Chrome or Edge is on the PATH"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return path
 
 
 @pytest.fixture(scope="session")
-def running_servers(tmp_path_factory) -> Servers:
+def free_port() -> Callable[[], int]:
+    """Return a function that names a port on which nothing listens."""
+
+    def find() -> int:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            return listener.getsockname()[1]
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def running_servers(tmp_path_factory, free_port) -> Servers:
     """Run the artifact store and the MLflow server, of which the environment tells the tests and their children."""
     state = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as environment, servers(state, state / "logs", free_port(), free_port()) as up:
@@ -43,3 +71,43 @@ def running_servers(tmp_path_factory) -> Servers:
         # mlflow run starts "python", which has to be this one.
         environment.setenv("PATH", str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
         yield up
+
+
+@pytest.fixture(scope="session")
+def store(running_servers) -> Path:
+    """Return the folder that the artifact store serves."""
+    return Path(next(child for child in running_servers.started if "artifact" in child.name).log).parents[1] / "ftp_root"
+
+
+@pytest.fixture(scope="session")
+def mlflow_run(running_servers) -> Callable[..., subprocess.CompletedProcess]:
+    """Return a function that types ``mlflow run`` and returns what came of it."""
+
+    def run(project: str, experiment: str = "predicting_wind_solar", **parameters) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "mlflow", "run", project, "--env-manager", "local"]
+        command += ["--experiment-name", experiment]
+        for name, value in parameters.items():
+            command += ["-P", f"{name}={value}"]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_csv(tmp_path_factory) -> Path:
+    """Return five months of the sample, with the description that says that it is simulated."""
+    folder = tmp_path_factory.mktemp("csv")
+    sample = ROOT / "1_starting_point"
+    lines = (sample / "germany.csv").read_text(encoding="utf-8").splitlines()
+    chosen = [lines[0], *(line for line in lines if "2013-04-01" <= line[:10] < "2013-09-01")]
+    (folder / "germany.csv").write_text("\n".join(chosen) + "\n", encoding="utf-8")
+    shutil.copy(sample / "datapackage.json", folder)
+    return folder / "germany.csv"
+
+
+@pytest.fixture(scope="session")
+def workflow(mlflow_run, small_csv) -> str:
+    """Run the whole workflow once on the small CSV and return what it printed."""
+    done = mlflow_run("3_projects/workflow", csv=small_csv, **SMALL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

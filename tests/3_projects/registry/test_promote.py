@@ -1,0 +1,61 @@
+import mlflow
+import pytest
+from mlflow.exceptions import MlflowException
+
+
+@pytest.fixture(scope="module")
+def stump(workflow, mlflow_run) -> str:
+    """Return the id of a run whose model is far too small to be any good."""
+    done = mlflow_run("3_projects/rf", experiment="stumps", n_estimators=1, max_depth=1)
+    assert done.returncode == 0, done.stderr
+    experiment = mlflow.get_experiment_by_name("stumps").experiment_id
+    return mlflow.search_runs([experiment], output_format="list")[0].info.run_id
+
+
+def production() -> str:
+    return mlflow.MlflowClient().get_model_version_by_alias("wind_solar", "production").version
+
+
+def test_all_candidates_are_registered_with_their_errors(workflow):
+    versions = mlflow.MlflowClient().search_model_versions("name = 'wind_solar'")
+    assert {version.tags["step"] for version in versions} >= {"lr", "rf", "keras"}
+    for version in versions:
+        assert float(version.tags["holdout_mae"]) > 0
+        assert "Simulated sample" in version.tags["judged_on"]
+
+
+def test_the_best_candidate_is_in_production(workflow):
+    versions = mlflow.MlflowClient().search_model_versions("name = 'wind_solar'")
+    best = min(versions, key=lambda version: float(version.tags["holdout_mae"]))
+    assert production() == best.version
+
+
+def test_a_model_that_is_worse_than_the_one_in_production_is_not_promoted(stump, mlflow_run):
+    before = production()
+    done = mlflow_run("3_projects/registry", experiment="stumps", candidates=stump)
+    assert done.returncode == 0, done.stderr
+    assert "is not promoted" in done.stdout
+    assert "the model in production is better" in done.stdout
+    assert production() == before
+
+
+def test_a_model_that_a_naive_forecast_beats_leaves_nothing_in_production(stump, mlflow_run):
+    done = mlflow_run("3_projects/registry", experiment="stumps", candidates=stump, registered_model="stumps")
+    assert done.returncode != 0
+    assert "persistence is as good in" in done.stderr
+    assert "Nothing is in production." in done.stderr
+    assert "Traceback" not in done.stderr
+    with pytest.raises(MlflowException):
+        mlflow.MlflowClient().get_model_version_by_alias("stumps", "production")
+
+
+def test_judging_again_changes_nothing(workflow, mlflow_run):
+    before = production()
+    count = len(mlflow.MlflowClient().search_model_versions("name = 'wind_solar'"))
+    best = mlflow.MlflowClient().get_model_version("wind_solar", before).run_id
+    done = mlflow_run("3_projects/registry", candidates=best)
+    assert done.returncode == 0, done.stderr
+    assert f"wind_solar version {before}" in done.stdout
+    assert "stays in production" in done.stdout
+    assert production() == before
+    assert len(mlflow.MlflowClient().search_model_versions("name = 'wind_solar'")) == count

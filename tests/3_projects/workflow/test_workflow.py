@@ -1,0 +1,112 @@
+import re
+import shutil
+
+import mlflow
+import pytest
+from conftest import SMALL
+
+STEPS = ["data", "lr", "rf", "keras", "registry"]
+
+
+def said(output: str) -> dict[str, str]:
+    """Return the last word on each step."""
+    return dict(re.findall(r"^workflow: (\w+): (.*)$", output, re.MULTILINE))
+
+
+def newest_workflow():
+    runs = mlflow.search_runs(
+        search_all_experiments=True, filter_string="tags.step = 'workflow'", max_results=1, output_format="list"
+    )
+    return runs[0]
+
+
+def test_every_step_runs_the_first_time_and_says_so(workflow):
+    lines = said(workflow)
+    assert set(lines) == set(STEPS)
+    for step in STEPS:
+        assert lines[step].startswith("run "), step
+        assert lines[step].endswith("it never ran"), step
+
+
+def test_the_steps_are_children_of_the_run_of_the_workflow(workflow):
+    client = mlflow.MlflowClient()
+    children = {step: client.get_run(line.split()[1]) for step, line in said(workflow).items()}
+    parents = {child.data.tags["mlflow.parentRunId"] for child in children.values()}
+    assert len(parents) == 1
+    parent = client.get_run(parents.pop())
+    assert parent.info.status == "FINISHED"
+    assert {child.info.status for child in children.values()} == {"FINISHED"}
+    for step, line in said(workflow).items():
+        assert parent.data.tags[f"step.{step}"] == line
+        assert f"**{step}**: {line}" in parent.data.tags["mlflow.note.content"]
+
+
+def test_nothing_runs_twice_with_the_same_code_parameters_and_input(workflow, mlflow_run, small_csv):
+    done = mlflow_run("3_projects/workflow", csv=small_csv, **SMALL)
+    assert done.returncode == 0, done.stderr
+    first, second = said(workflow), said(done.stdout)
+    for step in STEPS:
+        assert second[step] == f"reused run {first[step].split()[1]}: same code, parameters and input"
+
+
+def test_a_changed_parameter_runs_the_step_that_has_it_and_what_follows(workflow, mlflow_run, small_csv):
+    done = mlflow_run("3_projects/workflow", csv=small_csv, **{**SMALL, "n_estimators": "9"})
+    assert done.returncode == 0, done.stderr
+    lines = said(done.stdout)
+    assert lines["rf"].endswith("n_estimators changed from 8 to 9")
+    assert lines["registry"].endswith("its input changed")
+    for step in ("data", "lr", "keras"):
+        assert lines[step].startswith("reused run"), step
+
+
+def test_a_table_that_is_gone_from_the_store_is_made_again(workflow, mlflow_run, small_csv, store):
+    run_id = said(workflow)["data"].split()[1]
+    folder = next(store.glob(f"artifacts/*/{run_id}"))
+    moved = folder.rename(folder.with_name("moved"))
+    try:
+        done = mlflow_run("3_projects/workflow", csv=small_csv, **SMALL)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        moved.rename(folder)
+    assert done.returncode == 0, done.stderr
+    assert said(done.stdout)["data"].endswith("its table is gone")
+
+
+def test_a_failing_step_stops_the_workflow_with_its_own_error(workflow, mlflow_run, tmp_path):
+    broken = tmp_path / "broken.csv"
+    broken.write_text("utc_timestamp,solar_GW\n")
+    done = mlflow_run("3_projects/workflow", csv=broken, **SMALL)
+    assert done.returncode != 0
+    assert f"workflow: data: {broken}: column 'wind_GW' is missing" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert set(said(done.stdout)) == set()
+    parent = newest_workflow()
+    assert parent.info.status == "FAILED"
+    assert "column 'wind_GW' is missing" in parent.data.tags["error"]
+
+
+def test_a_failing_model_stops_the_workflow_before_the_registry(workflow, mlflow_run, small_csv):
+    done = mlflow_run("3_projects/workflow", csv=small_csv, **{**SMALL, "n_estimators": "0"})
+    assert done.returncode != 0
+    assert re.search(r"workflow: rf: .* failed; its output is above", done.stderr)
+    assert "registry" not in said(done.stdout)
+    assert newest_workflow().info.status == "FAILED"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("series", ["the shipped sample", "the real data"])
+def test_network_forest_and_regression_keep_their_order_and_beat_the_naive_forecasts(series, request, mlflow_run, root):
+    csv = request.getfixturevalue("real_data") if series == "the real data" else root / "1_starting_point/germany.csv"
+    done = mlflow_run("3_projects/workflow", experiment=series, csv=csv)
+    assert done.returncode == 0, done.stderr
+    run = mlflow.get_run(said(done.stdout)["registry"].split()[1])
+    table = mlflow.load_table("evaluation.json", run_ids=[run.info.run_id])
+    scores = {row["forecast"].split()[0]: row for row in table.to_dict("records")}
+    assert scores["keras"]["mae"] < scores["rf"]["mae"] < scores["lr"]["mae"]
+    for model in ("keras", "rf", "lr"):
+        for naive in ("persistence", "climatology"):
+            for target in ("solar_GW", "wind_GW"):
+                assert scores[model][f"mae_{target}"] < scores[naive][f"mae_{target}"], (model, naive, target)
+    for better in ("keras", "rf"):
+        for target in ("solar_GW", "wind_GW"):
+            assert scores[better][f"mae_{target}"] < scores["lr"][f"mae_{target}"], (better, target)
