@@ -76,7 +76,9 @@ def running_servers(tmp_path_factory, free_port) -> Servers:
 @pytest.fixture(scope="session")
 def store(running_servers) -> Path:
     """Return the folder that the artifact store serves."""
-    return Path(next(child for child in running_servers.started if "artifact" in child.name).log).parents[1] / "ftp_root"
+    return (
+        Path(next(child for child in running_servers.started if "artifact" in child.name).log).parents[1] / "ftp_root"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -49,10 +49,12 @@ def production_version(name: str):
 
 def register(name: str, model_id: str, tags: dict[str, str]):
     """Return the version of the registered model that holds this logged model, made if there is none yet."""
+    # The server leaves model_id empty in its answers; the source says the same.
+    source = f"models:/{model_id}"
     versions = client.search_model_versions(f"name = '{name}'")
-    version = next((version for version in versions if version.model_id == model_id), None)
+    version = next((version for version in versions if version.source == source), None)
     if version is None:
-        version = mlflow.register_model(f"models:/{model_id}", name)
+        version = mlflow.register_model(source, name)
     for key, value in tags.items():
         client.set_model_version_tag(name, version.version, key, value)
     return version

@@ -1,7 +1,9 @@
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -14,8 +16,9 @@ STEPS = ["lr", "rf", "keras"]
 
 @pytest.fixture(scope="module")
 def runs(workflow) -> dict:
-    found = mlflow.search_runs(search_all_experiments=True, output_format="list")
-    return {step: next(run for run in found if run.data.tags.get("step") == step) for step in ["data", *STEPS]}
+    """Return the run of each step of the small workflow."""
+    said = dict(re.findall(r"^workflow: (\w+): run (\w+) in", workflow, re.MULTILINE))
+    return {step: mlflow.get_run(said[step]) for step in ["data", *STEPS]}
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +43,7 @@ def test_a_model_names_its_input_and_output_columns(runs, table, step):
 def test_a_model_is_stored_with_the_pinned_requirements_of_its_project(runs, root, step):
     path = mlflow.pyfunc.get_model_dependencies(uri(runs[step]))
     environment = yaml.safe_load((root / "3_projects" / step / "python_env.yaml").read_text())
-    with open(path) as file:
-        stored = [line.replace(" ", "") for line in file.read().splitlines()]
+    stored = [line.replace(" ", "") for line in Path(path).read_text().splitlines()]
     for requirement in environment["dependencies"]:
         assert any(line.startswith(requirement.split(";")[0]) for line in stored), requirement
 

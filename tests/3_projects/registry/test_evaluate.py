@@ -15,7 +15,9 @@ spec.loader.exec_module(evaluate)
 def table() -> pd.DataFrame:
     """Sixty days of which the last ten are the holdout; solar is the hour, wind is the number of the day."""
     index = pd.date_range("2013-01-01", periods=60 * 24, freq="h", tz="UTC")
-    frame = pd.DataFrame({"solar_GW": index.hour.astype(float), "wind_GW": (index.day_of_year - 1).astype(float)}, index)
+    frame = pd.DataFrame(
+        {"solar_GW": index.hour.astype(float), "wind_GW": (index.day_of_year - 1).astype(float)}, index
+    )
     return frame.assign(split=np.where(np.arange(len(index)) < 50 * 24, "train", "holdout"), repaired=False)
 
 
