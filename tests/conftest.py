@@ -19,7 +19,7 @@ SMALL = {"holdout_days": "30", "n_estimators": "8", "epochs": "8"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests that only read the state which the workflow left come before those that change it."""
+    """Let the slow tests come last, so that a mistake shows early."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
