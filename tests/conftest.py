@@ -74,6 +74,14 @@ def running_servers(tmp_path_factory, free_port) -> Servers:
 
 
 @pytest.fixture(scope="session")
+def other_servers(tmp_path_factory, free_port) -> Servers:
+    """Run a second pair of servers, for the tests that would leave other data or models as the newest ones."""
+    state = tmp_path_factory.mktemp("other")
+    with servers(state, state / "logs", free_port(), free_port()) as up:
+        yield up
+
+
+@pytest.fixture(scope="session")
 def store(running_servers) -> Path:
     """Return the folder that the artifact store serves."""
     return (
@@ -85,12 +93,15 @@ def store(running_servers) -> Path:
 def mlflow_run(running_servers) -> Callable[..., subprocess.CompletedProcess]:
     """Return a function that types ``mlflow run`` and returns what came of it."""
 
-    def run(project: str, experiment: str = "predicting_wind_solar", **parameters) -> subprocess.CompletedProcess:
+    def run(
+        project: str, experiment: str = "predicting_wind_solar", tracking_uri: str | None = None, **parameters
+    ) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "mlflow", "run", project, "--env-manager", "local"]
         command += ["--experiment-name", experiment]
         for name, value in parameters.items():
             command += ["-P", f"{name}={value}"]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+        env = os.environ | ({"MLFLOW_TRACKING_URI": tracking_uri} if tracking_uri else {})
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False)
 
     return run
 
