@@ -18,7 +18,7 @@ def solar_elevation(index: pd.DatetimeIndex) -> np.ndarray:
     Calculations".
     """
     hour = index.hour.to_numpy() + 0.5
-    day_angle = 2 * np.pi / 365.25 * (index.dayofyear.to_numpy() - 1 + (hour - 12) / 24)
+    day_angle = 2 * np.pi / 365.25 * (index.day_of_year.to_numpy() - 1 + (hour - 12) / 24)
     equation_of_time = 229.18 * (
         0.000075
         + 0.001868 * np.cos(day_angle)
@@ -67,13 +67,13 @@ def add_features(weather: pd.DataFrame) -> pd.DataFrame:
     wind = weather["windspeed"]
     columns = {
         "hour": index.hour.to_numpy(dtype=float),
-        "day_of_year": index.dayofyear.to_numpy(dtype=float),
+        "day_of_year": index.day_of_year.to_numpy(dtype=float),
         "solar_elevation": elevation,
         "rad_clear_sky": clear_sky_radiation(elevation),
     }
     for hours in (1, 2, 3):
-        columns[f"windspeed_lag_{hours}"] = wind.shift(hours).bfill()
-        columns[f"windspeed_lead_{hours}"] = wind.shift(-hours).ffill()
+        columns[f"windspeed_lag_{hours}"] = wind.shift(hours, fill_value=wind.iloc[0])
+        columns[f"windspeed_lead_{hours}"] = wind.shift(-hours, fill_value=wind.iloc[-1])
     for hours in (7, 25):
         columns[f"windspeed_mean_{hours}h"] = wind.rolling(hours, center=True, min_periods=1).mean()
     columns["trend"] = ((index - pd.Timestamp("2013-01-01", tz="UTC")) / pd.Timedelta(days=365.25)).to_numpy()

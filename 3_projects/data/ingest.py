@@ -22,21 +22,26 @@ from validate import DataError, load
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 SHORTEST_TRAINING = pd.Timedelta(weeks=5)  # less has no validation week in it
+LONGEST_HOLDOUT = 36500  # days; a century, which keeps a slip of the finger from ending in an overflow
 
 
-def split(index: pd.DatetimeIndex, holdout: pd.Timedelta) -> np.ndarray:
+def split(index: pd.DatetimeIndex, holdout_days: float) -> np.ndarray:
     """Return ``train``, ``validation`` or ``holdout`` for each hour; raises ValueError if too little is left to train.
 
-    Time decides: the last ``holdout`` is seen by no training step. Whole weeks are set aside for validation, every
-    fifth one, so that all seasons are in both parts and neighbouring hours are not.
+    Time decides: the last ``holdout_days`` are seen by no training step. Whole weeks are set aside for validation,
+    every fifth one, so that all seasons are in both parts and neighbouring hours are not.
     """
+    if not 1 <= holdout_days <= LONGEST_HOLDOUT:
+        raise ValueError(
+            f"expected holdout_days from 1 to {LONGEST_HOLDOUT}, found {holdout_days:g}. The default is 365."
+        )
+    holdout = pd.Timedelta(days=holdout_days)
     start = index[-1] + pd.Timedelta(hours=1) - holdout
     training = start - index[0]
     if training < max(holdout, SHORTEST_TRAINING):
-        days = pd.Timedelta(hours=len(index)) / pd.Timedelta(days=1)
         raise ValueError(
-            f"it has {days:.0f} days, of which the last {holdout.days} are kept for judging; expected at least as many "
-            "before them, and five weeks at least. Give more data, or a smaller holdout_days."
+            f"expected at least as many days for training as the {holdout_days:g} that are kept for judging, and five "
+            f"weeks at least; found {len(index) / 24:g} days in all. Give more data, or a smaller holdout_days."
         )
     week = (index - pd.Timestamp("1970-01-05", tz="UTC")) // pd.Timedelta(weeks=1)  # a Monday
     return np.where(index >= start, "holdout", np.where(week % 5 == 4, "validation", "train"))
@@ -44,12 +49,15 @@ def split(index: pd.DatetimeIndex, holdout: pd.Timedelta) -> np.ndarray:
 
 def describe(csv: Path) -> str:
     """Return what the data package beside the file says of it, such as that it is simulated, or its name alone."""
-    descriptor = csv.with_name("datapackage.json")
-    if descriptor.exists():
-        resources = json.loads(descriptor.read_text(encoding="utf-8")).get("resources", [])
-        for resource in resources:
-            if resource.get("path") == csv.name and resource.get("title"):
-                return resource["title"]
+    try:
+        package = json.loads(csv.with_name("datapackage.json").read_text(encoding="utf-8-sig"))
+        for resource in package["resources"]:
+            if resource["path"] == csv.name and resource["title"]:
+                return str(resource["title"])
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, LookupError, TypeError):  # a label is no reason to refuse good data
+        return f"{csv.name} (its source is not stated: datapackage.json beside it can't be understood)"
     return f"{csv.name} (its source is not stated)"
 
 
@@ -58,7 +66,7 @@ def make_table(csv: Path, holdout_days: float) -> tuple[pd.DataFrame, dict[str, 
     series, repairs = load(csv)
     table = add_features(series)
     try:
-        table["split"] = split(table.index, pd.Timedelta(days=holdout_days))
+        table["split"] = split(table.index, holdout_days)
     except ValueError as error:
         raise DataError(f"{csv}: {error}") from None
     table.attrs = {"source": describe(csv), "file": csv.name, "repairs": repairs}
@@ -87,9 +95,8 @@ def main() -> None:
         mlflow.log_metrics({name.replace(" ", "_"): count for name, count in repairs.items()} | {"hours": len(table)})
         mlflow.log_artifact(str(path))
         print(f"data: {table.attrs['source']}")
-        print(
-            f"data: {len(table)} hours from {table.index[0]} to {table.index[-1]}; {table['split'].value_counts().to_dict()}"
-        )
+        print(f"data: {len(table)} hours from {table.index[0]} to {table.index[-1]}")
+        print(f"data: {', '.join(f'{count} for {part}' for part, count in table['split'].value_counts().items())}")
         print(f"data: repaired: {', '.join(f'{count} {name}' for name, count in repairs.items())}")
 
 
