@@ -19,6 +19,7 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13):
     )
 
 import argparse
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -32,25 +33,53 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "server"))
 
-from processes import Process, ProcessError, Progress, child_environment, process
+from processes import ProcessError, Progress, child_environment, last_lines, process
 from servers import HOST, get, listens, servers, taken
 
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 REQUIREMENTS = ROOT / "requirements.txt"
 DISK = 5  # GB; the packages take 3.4 when they are unpacked
+SIGNALS = [  # Windows has no SIGHUP, the others no SIGBREAK
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+]
 
 
 def make_environment():
     """Make .venv and install requirements.txt into it, unless that has been done; raises ProcessError."""
     marker = VENV / "installed-requirements.sha256"
     digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    if PYTHON.exists() and marker.exists() and marker.read_text() == digest:
+    # An environment that was moved has programs in it that look for their Python in the old place.
+    made_for = (VENV / "pyvenv.cfg").read_text(encoding="utf-8") if PYTHON.exists() and marker.exists() else ""
+    whole = str(VENV) in made_for or str(VENV.resolve()) in made_for
+    if whole and marker.read_text() == digest:
         return
+    log = ROOT / "server" / "logs" / "install.log"
+    env = child_environment()
+    try:
+        if whole:
+            print("requirements.txt has changed since .venv was made.")
+            marker.unlink()
+        else:
+            check_means()
+            step("[1/3] Making the environment .venv", [sys.executable, "-m", "venv", "--clear", VENV], log, env=env)
+        install(log, env)
+    except ProcessError as error:
+        raise ProcessError(cause(log) or str(error))
+    marker.write_text(digest)
+
+
+def check_means():
+    """Raise ProcessError if this Python can't make an environment here, or the disk is too small for one."""
+    if VENV.is_symlink():
+        raise ProcessError(
+            "{} is a link to {}, which the workshop did not make and does not touch. Remove the link and try "
+            "again.".format(VENV, VENV.resolve())
+        )
     if not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
         raise ProcessError(
-            "This Python can't make environments, as its module venv or ensurepip is missing. Install it (on Debian and "
-            "Ubuntu: sudo apt install python{}.{}-venv) and try again.".format(*sys.version_info)
+            "This Python can't make environments, as its module venv or ensurepip is missing. Install it (on Debian "
+            "and Ubuntu: sudo apt install python{}.{}-venv) and try again.".format(*sys.version_info)
         )
     free = shutil.disk_usage(str(ROOT)).free / 1e9
     if free < DISK:
@@ -59,117 +88,166 @@ def make_environment():
                 DISK, free, ROOT
             )
         )
-    lines = REQUIREMENTS.read_text().splitlines()
-    packages = [line.split()[0] for line in lines if "==" in line]
-    uv = next(package for package in packages if package.startswith("uv=="))
-    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check"]
-    log = VENV.with_name(".venv-install.log")
-    env = child_environment()
+
+
+def install(log, env):
+    """Install the packages with uv, or with pip where uv fails; raises ProcessError."""
+    packages = [line.split()[0] for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines() if "==" in line]
+    title = "[3/3] Installing {} packages, some 3.4 GB".format(len(packages))
+    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "--retries", "2", "install"]
+    uv = [package for package in packages if package.startswith("uv==")]
     # Bytecode is compiled here once, or else at every import where the user's settings forbid writing it later.
-    fast = [PYTHON, "-m", "uv", "pip", "sync", "--compile-bytecode", "--no-progress", "--python", PYTHON, REQUIREMENTS]
-    marker.unlink(missing_ok=True)
+    sync = [PYTHON, "-m", "uv", "pip", "sync", "--compile-bytecode", "--no-progress", "--python", PYTHON, REQUIREMENTS]
     try:
-        step("[1/3] Making the environment .venv", [sys.executable, "-m", "venv", "--clear", VENV], log, env=env)
-        step("[2/3] Getting the installer uv", pip + ["install", uv], log, env=env)
-        title = "[3/3] Installing {} packages, some 3.4 GB".format(len(packages))
-        step(title, fast, log, env=env)
-    except ProcessError as error:
-        raise ProcessError(explain(error, log))
-    marker.write_text(digest)
+        step("[2/3] Getting the installer uv", pip + ["--only-binary=:all:"] + uv, log, env=env)
+        step(title, sync, log, env=env)
+    except ProcessError:
+        if cause(log):
+            raise
+        # There is no uv for some machines, and it doesn't read the settings of pip, such as a company's own index.
+        print("uv can't do it here, so pip does, which takes some minutes.")
+        step(title, pip + ["-r", REQUIREMENTS], log, env=env)
 
 
-def explain(error, log):
-    """Return what to do about a failed installation: a full disk and a missing network have a sentence of their own."""
-    text = log.read_text(encoding="utf-8", errors="replace").lower()
-    if "no space left" in text or "not enough space" in text:
+def cause(log):
+    """Return what to do about a full disk or a missing network if that made pip or uv fail, else None."""
+    text = log.read_text(encoding="utf-8", errors="replace").lower() if log.exists() else ""
+    signs = ("no space left", "not enough space", "quota exceeded")
+    if any(sign in text for sign in signs) or shutil.disk_usage(str(ROOT)).free < 1e8:
         return "The disk is full: {} GB are needed in {}. Free some and try again. The log is {}.".format(
             DISK, ROOT, log
         )
-    signs = (
-        "failed to fetch",
-        "dns error",
-        "newconnectionerror",
-        "name resolution",
-        "connection refused",
-        "proxyerror",
-    )
-    if any(sign in text for sign in signs):
+    if "connection broken by" in text:
         return (
-            "The package index can't be reached. Check the network and the proxy (HTTPS_PROXY), then try again; what is "
-            "already fetched is kept. The log is {}.".format(log)
+            "The package index can't be reached. Check the network and the proxy (HTTPS_PROXY), then try again. "
+            "The log is {}.".format(log)
         )
-    return str(error)
+    return None
 
 
 def step(title, command, log, keep="", **options):
-    """Run a command to its end with a line of progress; raises ProcessError if it fails."""
+    """Run a command to its end with a line of progress; raises ProcessError if it fails.
+
+    Lines of the log that begin with ``keep`` are what the command says to people.
+    """
     name = title.split("] ")[-1]
     progress = Progress(title, keep)
     with process("'{}'".format(name), command, log, **options) as child:
-        child.wait(progress)
+        try:
+            child.wait(progress)
+        except ProcessError:
+            # If the last word is a sentence for people, it is all that they need; mlflow adds a line of its own.
+            said = [line for line in last_lines(log) if "ERROR mlflow.cli:" not in line]
+            if not (keep and said and said[-1].startswith(keep)):
+                raise
+            raise ProcessError("{} failed. {}\nIts log is {}.".format(name, said[-1][len(keep) :].strip(), log))
     progress.done()
 
 
+@contextlib.contextmanager
 def start_servers(options):
-    """Return the context of the two servers, and say that they are being started."""
-    print("Starting the artifact store and the MLflow server ...")
-    sys.stdout.flush()
-    return servers(options.state, options.state / "logs", options.ftp_port, options.mlflow_port)
+    """Have the two servers up, and say so."""
+    progress = Progress("Starting the artifact store and the MLflow server")
+    with servers(options.state, options.state / "logs", options.ftp_port, options.mlflow_port, progress) as up:
+        progress.done()
+        for name in up.found:
+            print("The {} was running already. It is used, and left running.".format(name))
+        yield up
 
 
 def stay(children):
-    """Wait until Ctrl-C; raises ProcessError if one of the processes ends by itself."""
+    """Wait until Ctrl-C, which is a good end; raises ProcessError if one of the processes ends by itself."""
     print("Ctrl-C stops what was started here.")
     sys.stdout.flush()
-    while True:
-        for child in children:
-            if child.popen.poll() is not None:
-                raise child.failure("ended with exit status {}".format(child.popen.returncode))
-        time.sleep(0.5)
+    try:
+        while True:
+            for child in children:
+                if child.popen.poll() is not None:
+                    if child.name == "JupyterLab" and child.popen.returncode == 0:
+                        return  # its menu has an entry for that: File, Shut Down
+                    raise child.failure("ended with exit status {}".format(child.popen.returncode))
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        return
 
 
 def production(tracking_uri):
-    """Return the number of the version in production, or None."""
+    """Return the number of the version in production; raises ProcessError if there is none."""
     url = tracking_uri + "/api/2.0/mlflow/registered-models/alias?name=wind_solar&alias=production"
     answer = get(url)
-    return json.loads(answer)["model_version"]["version"] if answer else None
+    if answer is None:
+        raise ProcessError("No version of wind_solar is in production, see {}/#/models/wind_solar".format(tracking_uri))
+    return json.loads(answer)["model_version"]["version"]
+
+
+def wait_for_dashboard(ready, found, children):
+    """Wait until the dashboard shows the version in production; raises ProcessError if it doesn't."""
+    progress = Progress("Waiting for the dashboard")
+    if not found:
+        children[-1].wait_until(ready, 60, progress)
+    while not ready():
+        if progress.seconds > 60:
+            raise ProcessError(
+                "The dashboard that was running already shows another model. Stop it, or choose another port with "
+                "--dashboard-port."
+            )
+        progress([])
+        time.sleep(0.5)
+    progress.done()
+
+
+def show(up):
+    """Print where the two servers are."""
+    print("    MLflow          {}".format(up.tracking_uri))
+    print("    artifact store  ftp://{}:{}".format(HOST, up.ftp_port))
 
 
 def run(options):
     """Do the whole main job."""
     logs = options.state / "logs"
-    health = "http://{}:{}/health".format(HOST, options.dashboard_port)
-    if listens(options.dashboard_port) and '"wind_solar"' not in (get(health) or ""):
+    address = "http://{}:{}".format(HOST, options.dashboard_port)
+
+    def health():
+        return get(address + "/health") or ""
+
+    found = listens(options.dashboard_port)
+    if found and '"wind_solar"' not in health():
         raise taken(options.dashboard_port, "the dashboard", "--dashboard-port")
-    with start_servers(options) as up:
-        env = child_environment(MLFLOW_TRACKING_URI=up.tracking_uri, DASHBOARD_PORT=str(options.dashboard_port))
-        mlflow = [PYTHON, "-m", "mlflow"]
-        workflow = mlflow + ["run", ROOT / "3_projects" / "workflow", "--env-manager", "local"]
+    with start_servers(options) as up, contextlib.ExitStack() as stack:
+        env = child_environment(
+            MLFLOW_TRACKING_URI=up.tracking_uri,
+            DASHBOARD_PORT=str(options.dashboard_port),
+            MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true",
+        )
+        workflow = [PYTHON, "-m", "mlflow", "run", ROOT / "3_projects" / "workflow", "--env-manager", "local"]
         workflow += ["--experiment-name", "predicting_wind_solar", "-P", "holdout_days={}".format(options.holdout_days)]
         if options.data:
             workflow += ["-P", "csv={}".format(options.data.resolve())]
         step("Training and judging the models", workflow, logs / "workflow.log", "workflow:", cwd=ROOT, env=env)
+        version = production(up.tracking_uri)
 
-        command = [PYTHON, ROOT / "dashboard" / "app.py"]
-        with process("The dashboard", command, logs / "dashboard.log", cwd=ROOT, env=env) as dashboard:
-            report = [PYTHON, ROOT / "report" / "create_report.py", "--output", options.state / "reports"]
-            step("Writing this week's report", report, logs / "report.log", "report:", cwd=ROOT, env=env)
-            version = production(up.tracking_uri)
-            expected = '"version":"{}"'.format(version)
-            dashboard.wait_until(lambda: expected in (get(health) or "").replace(" ", ""), 60)
-            print("wind_solar version {} is in production, and the dashboard shows it.".format(version))
-            print("    MLflow          {}".format(up.tracking_uri))
-            print("    artifact store  ftp://{}:{}".format(HOST, up.ftp_port))
-            print("    dashboard       http://{}:{}".format(HOST, options.dashboard_port))
-            if not options.once:
-                stay(up.started + [dashboard])
+        children = list(up.started)
+        if found:
+            print("The dashboard was running already. It is used, and left running.")
+        else:
+            command = [PYTHON, ROOT / "dashboard" / "app.py"]
+            children.append(
+                stack.enter_context(process("The dashboard", command, logs / "dashboard.log", cwd=ROOT, env=env))
+            )
+        report = [PYTHON, ROOT / "report" / "create_report.py", "--output", options.state / "reports"]
+        step("Writing this week's report", report, logs / "report.log", "report:", cwd=ROOT, env=env)
+        wait_for_dashboard(lambda: '"version":"{}"'.format(version) in health().replace(" ", ""), found, children)
+        print("wind_solar version {} is in production, and the dashboard shows it.".format(version))
+        show(up)
+        print("    dashboard       {}".format(address))
+        if not options.once:
+            stay(children)
 
 
 def serve(options):
     """Have the two servers up until Ctrl-C."""
     with start_servers(options) as up:
-        print("    MLflow          {}".format(up.tracking_uri))
-        print("    artifact store  ftp://{}:{}".format(HOST, up.ftp_port))
+        show(up)
         print("In the terminal of your commands, say where they are:")
         print("    Linux, macOS    export MLFLOW_TRACKING_URI={}".format(up.tracking_uri))
         print('    PowerShell      $env:MLFLOW_TRACKING_URI = "{}"'.format(up.tracking_uri))
@@ -179,17 +257,29 @@ def serve(options):
 def notebook(options):
     """Have JupyterLab and the two servers up until Ctrl-C."""
     with start_servers(options) as up:
+        show(up)
         env = child_environment(MLFLOW_TRACKING_URI=up.tracking_uri)
-        lab = Process("JupyterLab", [PYTHON, "-m", "jupyterlab"] + options.arguments, None, cwd=ROOT, env=env)
-        try:
+        command = [PYTHON, "-m", "jupyterlab"] + options.arguments
+        # Its output, with the token in it, goes to the terminal and into no file.
+        with process("JupyterLab", command, None, cwd=ROOT, env=env) as lab:
             stay(up.started + [lab])
-        finally:
-            lab.stop()
 
 
 def test(options):
-    """Run the tests."""
-    return subprocess.call([str(PYTHON), "-m", "pytest"] + options.arguments, cwd=str(ROOT), env=child_environment())
+    """Run the tests, and hand back the exit status of pytest."""
+    os.chdir(str(ROOT))
+    return become([PYTHON, "-m", "pytest"] + options.arguments, child_environment())
+
+
+def become(command, env=None):
+    """Go on as another program, with this one's terminal, Ctrl-C and exit status."""
+    sys.stdout.flush()
+    command = [str(part) for part in command]
+    if os.name != "nt":
+        os.execve(command[0], command, os.environ if env is None else env)
+    # Windows has no exec. The child gets the same Ctrl-C and does the stopping.
+    ignore_signals()
+    return subprocess.call(command, env=env)
 
 
 def port(text):
@@ -225,7 +315,7 @@ def parse(arguments):
         ("servers", serve, "just the two servers, to follow the chapters by hand"),
         ("notebook", notebook, "JupyterLab beside the two servers; what follows goes to it"),
     ):
-        command = commands.add_parser(name, parents=[common], help=text, description=text)
+        command = commands.add_parser(name, parents=[common], help=text, description=text, allow_abbrev=False)
         command.set_defaults(function=function)
         if function is run:
             command.add_argument("--once", action="store_true", help="end after the report and the dashboard's answer")
@@ -251,34 +341,36 @@ def parse(arguments):
     return options
 
 
+def ignore_signals():
+    """Take no Ctrl-C, nor its like, from now on."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def interrupt(signum, frame):
     """Stop in order at the first Ctrl-C, and take no further one while the children are being stopped."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_signals()
+    os.write(2, b"\nStopping ...\n")
     raise KeyboardInterrupt
 
 
 def main():
     """Make the environment, go on inside it, and do what was asked."""
-    options = parse(sys.argv[1:])
-    signal.signal(signal.SIGINT, interrupt)
-    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):  # Windows has no SIGHUP, the others no SIGBREAK
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), interrupt)
+    sys.stdout.reconfigure(errors="replace")  # what a log says may have letters that this terminal lacks
+    for number in SIGNALS:
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, interrupt)
     try:
+        options = parse(sys.argv[1:])
         make_environment()
-        if Path(sys.prefix).resolve() != VENV:
-            again = [str(PYTHON), str(ROOT / "workshop.py")] + sys.argv[1:]
-            if os.name != "nt":
-                os.execv(again[0], again)
-            # Windows has no exec. The child gets the same Ctrl-C and does the stopping.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            return subprocess.call(again)
+        if Path(sys.prefix).resolve() != VENV.resolve():
+            return become([PYTHON, ROOT / "workshop.py"] + sys.argv[1:])
         return options.function(options)
-    except ProcessError as error:
+    except (ProcessError, OSError) as error:
         return "\nworkshop.py: {}".format(error)
     except KeyboardInterrupt:
-        print("\nStopped.")
-        return 0 if getattr(options, "once", True) is False else 130
+        print("Stopped before it was done.")
+        return 130
 
 
 if __name__ == "__main__":

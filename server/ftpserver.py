@@ -40,8 +40,7 @@ def port(text: str) -> int:
 
 
 def make_server(host: str, port: int, root: Path) -> FTPServer:
-    """Open the listening socket for a server of ``root``; raises OSError if the address is taken."""
-    root.mkdir(parents=True, exist_ok=True)
+    """Open the listening socket for a server of the folder ``root``; raises OSError if the address is taken."""
     authorizer = DummyAuthorizer()
     authorizer.add_user("guest", "12345", str(root), perm=PERMISSIONS)
 
@@ -68,10 +67,14 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
+        options.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"ftpserver: cannot make the folder {options.root}: {error}. Choose another one with --root.")
+    try:
         server = make_server(options.host, options.port, options.root.resolve())
     except OSError as error:
         sys.exit(
-            f"ftpserver: cannot serve {options.root} on {options.host}:{options.port}: {error}. "
+            f"ftpserver: cannot listen on {options.host}:{options.port}: {error}. "
             "Stop the program that uses the port, or choose another one with --port."
         )
     try:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -50,14 +51,19 @@ class Process:
         """Return an error about this process that shows where its log is and how it ends."""
         if self.log is None:
             return ProcessError(f"{self.name} {what}.")
-        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-12:]
-        end = "".join(f"\n    {line}" for line in lines)
+        end = "".join(f"\n    {line}" for line in last_lines(self.log))
         return ProcessError(f"{self.name} {what}. Its log is {self.log}" + (f", which ends with:{end}" if end else "."))
 
-    def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Return as soon as ``ready()`` is true; raises ProcessError if the process ends or time runs out before."""
+    def wait_until(
+        self, ready: Callable[[], bool], seconds: float, watch: Callable[[list[str]], None] = lambda lines: None
+    ) -> None:
+        """Return as soon as ``ready()`` is true; raises ProcessError if the process ends or time runs out before.
+
+        ``watch`` is called again and again with an empty list, to show that time goes by.
+        """
         deadline = time.monotonic() + seconds
         while not ready():
+            watch([])
             if self.popen.poll() is not None:
                 raise self.failure(f"ended with exit status {self.popen.returncode} before it was ready")
             if time.monotonic() > deadline:
@@ -70,10 +76,11 @@ class Process:
         ``watch`` is called again and again with the lines that came into the log since the last time.
         """
         with self.log.open(encoding="utf-8", errors="replace") as log:
-            ended = False
+            ended, unfinished = False, ""
             while not ended:
                 ended = self.popen.poll() is not None
-                watch([line.strip() for line in log])
+                *lines, unfinished = (unfinished + log.read()).split("\n")
+                watch([line.strip() for line in ([*lines, unfinished] if ended else lines)])
                 if not ended:
                     time.sleep(POLL)
         if self.popen.returncode:
@@ -115,7 +122,7 @@ class Progress:
             print(f"{title} ...", flush=True)
 
     def __call__(self, lines: list[str]) -> None:
-        """Take in new lines of the log."""
+        """Take in new lines of the log, and let the seconds tick."""
         for line in filter(None, lines):
             self.last = line
             if self.keep and line.startswith(self.keep):
@@ -124,8 +131,7 @@ class Progress:
         if time.monotonic() - self.shown > pause:
             self.shown = time.monotonic()
             text = f"{self.title} ... {self.seconds:.0f} s"
-            width = shutil.get_terminal_size().columns - 1
-            self._print(f"{text}  {self.last}"[:width] if self.live else f"{text}  {self.last}\n")
+            self._print(f"{text}  {self.last}"[: self.width] if self.live else f"{text}  {self.last}\n")
 
     def done(self) -> None:
         """Say that it is done, and how long it took."""
@@ -136,19 +142,59 @@ class Progress:
         """Return the time since the start."""
         return time.monotonic() - self.start
 
+    @property
+    def width(self) -> int:
+        """Return how long a line of the terminal may be without a second one beginning."""
+        return shutil.get_terminal_size().columns - 1
+
     def _print(self, text: str) -> None:
-        sys.stdout.write(f"\r\033[K{text}" if self.live else text)
+        if self.live:  # blanks wipe out the line before on every terminal, also on those that know no escape codes
+            line, end = text.removesuffix("\n"), "\n" * text.endswith("\n")
+            text = f"\r{line:{self.width}}{end}"
+        sys.stdout.write(text)
         sys.stdout.flush()
 
 
 @contextlib.contextmanager
-def process(name: str, command: list, log: Path, cwd: Path | None = None, env: dict | None = None) -> Iterator[Process]:
+def process(
+    name: str, command: list, log: Path | None, cwd: Path | None = None, env: dict | None = None
+) -> Iterator[Process]:
     """Run a process for as long as the ``with`` block lasts."""
-    child = Process(name, command, log, cwd, env)
+    child = None
     try:
+        with held_signals():
+            child = Process(name, command, log, cwd, env)
         yield child
     finally:
-        child.stop()
+        if child:
+            with held_signals():
+                child.stop()
+
+
+@contextlib.contextmanager
+def held_signals() -> Iterator[None]:
+    """Hold Ctrl-C and its like back until the block is done, so that a child is started whole and stopped whole."""
+    came, handlers = [], {}
+    if threading.current_thread() is threading.main_thread():  # no other one gets signals, or may say what they do
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):  # Windows has no SIGHUP, the others no SIGBREAK
+            number = getattr(signal, name, None)
+            if number and callable(signal.getsignal(number)):
+                handlers[number] = signal.signal(number, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
+
+
+def last_lines(log: Path, count: int = 12, width: int = 400) -> list[str]:
+    """Return how a log ends: no more of it than a person reads, however long it or its lines are."""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 100_000))
+        text = file.read().decode("utf-8", "replace")
+    return [line[:width] for line in text.strip().splitlines()[-count:]]
 
 
 def child_environment(**variables: str) -> dict[str, str]:
@@ -156,6 +202,7 @@ def child_environment(**variables: str) -> dict[str, str]:
     env = {**os.environ, **variables}
     env["PATH"] = str(Path(sys.executable).parent) + os.pathsep + env.get("PATH", "")
     env["PYTHONUTF8"] = "1"
+    env["PYTHONIOENCODING"] = "utf-8"  # comes before PYTHONUTF8
     env["PYTHONUNBUFFERED"] = "1"
     for name in ("NO_PROXY", "no_proxy"):
         env[name] = ",".join(filter(None, [env.get(name), "127.0.0.1,localhost"]))

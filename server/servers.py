@@ -12,11 +12,12 @@ Everything else, workshop.py and the tests, starts the same two commands from he
 import contextlib
 import ftplib
 import http.client
+import re
 import socket
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,26 +75,34 @@ def ftp_answers(port: int) -> bool:
 
 
 def mlflow_answers(port: int) -> bool:
-    """Return whether an MLflow server answers."""
-    return get(f"http://{HOST}:{port}/health") == "OK" and get(f"http://{HOST}:{port}/version") is not None
+    """Return whether an MLflow server answers, and not one that has the same answer for every address."""
+    version = get(f"http://{HOST}:{port}/health") == "OK" and get(f"http://{HOST}:{port}/version")
+    return bool(version and re.match(r"\d+\.\d+", version))
 
 
 def taken(port: int, wanted: str, option: str) -> ProcessError:
     """Return the error for a port on which something else answers."""
     return ProcessError(
-        f"Port {port} is taken by a program that is not {wanted}. Stop that program, or choose another port with {option}."
+        f"Port {port} is taken by a program that is not {wanted}. Stop that program, or choose another port with "
+        f"{option}."
     )
 
 
 @contextlib.contextmanager
-def servers(state: Path, logs: Path, ftp_port: int = 2121, mlflow_port: int = 5000) -> Iterator[Servers]:
+def servers(
+    state: Path,
+    logs: Path,
+    ftp_port: int = 2121,
+    mlflow_port: int = 5000,
+    watch: Callable[[list[str]], None] = lambda lines: None,
+) -> Iterator[Servers]:
     """Have both servers up for as long as the ``with`` block lasts.
 
     The database ``mlruns.db`` and the store's folder ``ftp_root`` are made in ``state``. A healthy server on its port
-    is used and left running. Raises ProcessError if a port is taken by something else or a server doesn't come up.
+    is used and left running. ``watch`` is called again and again while they start. Raises ProcessError if a port is
+    taken by something else or a server doesn't come up, and OSError if ``state`` can't be written.
     """
     found = []
-    state.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as started:
         if ftp_answers(ftp_port):
             found.append("artifact store")
@@ -103,6 +112,7 @@ def servers(state: Path, logs: Path, ftp_port: int = 2121, mlflow_port: int = 50
             found.append("MLflow server")
         elif listens(mlflow_port):
             raise taken(mlflow_port, "an MLflow server", "--mlflow-port")
+        state.mkdir(parents=True, exist_ok=True)
         waiting = []
         if "artifact store" not in found:
             command = [sys.executable, Path(__file__).with_name("ftpserver.py"), "--port", ftp_port]
@@ -129,5 +139,5 @@ def servers(state: Path, logs: Path, ftp_port: int = 2121, mlflow_port: int = 50
             )
             waiting.append((mlflow, lambda: mlflow_answers(mlflow_port), 120))
         for child, ready, seconds in waiting:
-            child.wait_until(ready, seconds)
+            child.wait_until(ready, seconds, watch)
         yield Servers(ftp_port, mlflow_port, tuple(found), [child for child, _, _ in waiting])
