@@ -20,11 +20,8 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13):
 
 import argparse
 import contextlib
-import hashlib
-import importlib.util
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -33,115 +30,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "server"))
 
-from processes import ProcessError, Progress, child_environment, last_lines, process
+from environment import PYTHON, VENV, make_environment
+from processes import ProcessError, Progress, child_environment, process, step
 from servers import HOST, get, listens, servers, taken
 
-VENV = ROOT / ".venv"
-PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-REQUIREMENTS = ROOT / "requirements.txt"
-DISK = 5  # GB; the packages take 3.4 when they are unpacked
 SIGNALS = [  # Windows has no SIGHUP, the others no SIGBREAK
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 ]
-
-
-def make_environment():
-    """Make .venv and install requirements.txt into it, unless that has been done; raises ProcessError."""
-    marker = VENV / "installed-requirements.sha256"
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    # An environment that was moved has programs in it that look for their Python in the old place.
-    made_for = (VENV / "pyvenv.cfg").read_text(encoding="utf-8") if PYTHON.exists() and marker.exists() else ""
-    whole = str(VENV) in made_for or str(VENV.resolve()) in made_for
-    if whole and marker.read_text() == digest:
-        return
-    log = ROOT / "server" / "logs" / "install.log"
-    env = child_environment()
-    try:
-        if whole:
-            print("requirements.txt has changed since .venv was made.")
-            marker.unlink()
-        else:
-            check_means()
-            step("[1/3] Making the environment .venv", [sys.executable, "-m", "venv", "--clear", VENV], log, env=env)
-        install(log, env)
-    except ProcessError as error:
-        raise ProcessError(cause(log) or str(error))
-    marker.write_text(digest)
-
-
-def check_means():
-    """Raise ProcessError if this Python can't make an environment here, or the disk is too small for one."""
-    if VENV.is_symlink():
-        raise ProcessError(
-            "{} is a link to {}, which the workshop did not make and does not touch. Remove the link and try "
-            "again.".format(VENV, VENV.resolve())
-        )
-    if not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
-        raise ProcessError(
-            "This Python can't make environments, as its module venv or ensurepip is missing. Install it (on Debian "
-            "and Ubuntu: sudo apt install python{}.{}-venv) and try again.".format(*sys.version_info)
-        )
-    free = shutil.disk_usage(str(ROOT)).free / 1e9
-    if free < DISK:
-        raise ProcessError(
-            "The packages need {} GB of disk, and {:.1f} GB are free in {}. Free some and try again.".format(
-                DISK, free, ROOT
-            )
-        )
-
-
-def install(log, env):
-    """Install the packages with uv, or with pip where uv fails; raises ProcessError."""
-    packages = [line.split()[0] for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines() if "==" in line]
-    title = "[3/3] Installing {} packages, some 3.4 GB".format(len(packages))
-    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "--retries", "2", "install"]
-    uv = [package for package in packages if package.startswith("uv==")]
-    # Bytecode is compiled here once, or else at every import where the user's settings forbid writing it later.
-    sync = [PYTHON, "-m", "uv", "pip", "sync", "--compile-bytecode", "--no-progress", "--python", PYTHON, REQUIREMENTS]
-    try:
-        step("[2/3] Getting the installer uv", pip + ["--only-binary=:all:"] + uv, log, env=env)
-        step(title, sync, log, env=env)
-    except ProcessError:
-        if cause(log):
-            raise
-        # There is no uv for some machines, and it doesn't read the settings of pip, such as a company's own index.
-        print("uv can't do it here, so pip does, which takes some minutes.")
-        step(title, pip + ["-r", REQUIREMENTS], log, env=env)
-
-
-def cause(log):
-    """Return what to do about a full disk or a missing network if that made pip or uv fail, else None."""
-    text = log.read_text(encoding="utf-8", errors="replace").lower() if log.exists() else ""
-    signs = ("no space left", "not enough space", "quota exceeded")
-    if any(sign in text for sign in signs) or shutil.disk_usage(str(ROOT)).free < 1e8:
-        return "The disk is full: {} GB are needed in {}. Free some and try again. The log is {}.".format(
-            DISK, ROOT, log
-        )
-    if "connection broken by" in text:
-        return (
-            "The package index can't be reached. Check the network and the proxy (HTTPS_PROXY), then try again. "
-            "The log is {}.".format(log)
-        )
-    return None
-
-
-def step(title, command, log, keep="", **options):
-    """Run a command to its end with a line of progress; raises ProcessError if it fails.
-
-    Lines of the log that begin with ``keep`` are what the command says to people.
-    """
-    name = title.split("] ")[-1]
-    progress = Progress(title, keep)
-    with process("'{}'".format(name), command, log, **options) as child:
-        try:
-            child.wait(progress)
-        except ProcessError:
-            # If the last word is a sentence for people, it is all that they need; mlflow adds a line of its own.
-            said = [line for line in last_lines(log) if "ERROR mlflow.cli:" not in line]
-            if not (keep and said and said[-1].startswith(keep)):
-                raise
-            raise ProcessError("{} failed. {}\nIts log is {}.".format(name, said[-1][len(keep) :].strip(), log))
-    progress.done()
 
 
 @contextlib.contextmanager

@@ -189,6 +189,27 @@ def held_signals() -> Iterator[None]:
             signal.raise_signal(number)
 
 
+def step(
+    title: str, command: list, log: Path, keep: str = "", cwd: Path | None = None, env: dict | None = None
+) -> None:
+    """Run a command to its end with a line of progress; raises ProcessError if it fails.
+
+    Lines of the log that begin with ``keep`` are what the command says to people.
+    """
+    name = title.split("] ")[-1]
+    progress = Progress(title, keep)
+    with process(f"'{name}'", command, log, cwd, env) as child:
+        try:
+            child.wait(progress)
+        except ProcessError:
+            # If the last word is a sentence for people, it is all that they need; mlflow adds a line of its own.
+            said = [line for line in last_lines(log) if "ERROR mlflow.cli:" not in line]
+            if not (keep and said and said[-1].startswith(keep)):
+                raise
+            raise ProcessError(f"{name} failed. {said[-1][len(keep) :].strip()}\nIts log is {log}.") from None
+    progress.done()
+
+
 def last_lines(log: Path, count: int = 12, width: int = 400) -> list[str]:
     """Return how a log ends: no more of it than a person reads, however long it or its lines are."""
     with log.open("rb") as file:

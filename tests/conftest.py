@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,11 @@ ROOT = Path(__file__).resolve().parents[1]
 REAL_DATA = ROOT.parent / "shared" / "data" / "germany_opsd_2013_2015.csv"
 # What the small workflow of the tests is run with: 5 months of the sample, few trees, few epochs.
 SMALL = {"holdout_days": "30", "n_estimators": "8", "epochs": "8"}
+
+
+def pytest_configure() -> None:
+    """Let the servers be stopped before SIGTERM ends the test run."""
+    signal.signal(signal.SIGTERM, lambda number, frame: pytest.exit("stopped by SIGTERM"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
