@@ -69,8 +69,10 @@ def install(env: dict[str, str]) -> None:
     title = f"[3/3] Installing {len(packages)} packages, some 3.4 GB"
     pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "--retries", "2", "install"]
     uv = [package for package in packages if package.startswith("uv==")]
-    # Bytecode is compiled here once, or else at every import where the user's settings forbid writing it later.
-    sync = [PYTHON, "-m", "uv", "pip", "sync", "--compile-bytecode", "--no-progress", "--python", PYTHON, REQUIREMENTS]
+    # Bytecode is compiled here once, or else at every import where the user's settings forbid writing it later. The
+    # machine's certificates are the ones to trust, as there may be a company's own among them.
+    sync = [PYTHON, "-m", "uv", "pip", "sync", "--compile-bytecode", "--system-certs", "--no-progress"]
+    sync += ["--python", PYTHON, REQUIREMENTS]
     try:
         step("[2/3] Getting the installer uv", [*pip, "--only-binary=:all:", *uv], LOG, env=env)
         step(title, sync, LOG, env=env)
