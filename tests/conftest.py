@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from processes import last_lines
 from servers import Servers, servers
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +28,18 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the slow tests come last, so that a mistake shows early."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """Show how the logs of the running servers end, below a test that failed."""
+    report = yield
+    if report.failed:
+        for fixture in ("running_servers", "other_servers"):
+            if up := item.funcargs.get(fixture):
+                for child in up.started:
+                    report.sections.append((f"log of {child.name.lower()}", "\n".join(last_lines(child.log))))
+    return report
 
 
 @pytest.fixture(scope="session")
