@@ -109,6 +109,8 @@ def run(options):
     if found and '"wind_solar"' not in health():
         raise taken(options.dashboard_port, "the dashboard", "--dashboard-port")
     with start_servers(options) as up, contextlib.ExitStack() as stack:
+        if found and '"mlflow":"{}"'.format(up.tracking_uri) not in health().replace(" ", ""):
+            raise taken(options.dashboard_port, "the dashboard of this MLflow server", "--dashboard-port")
         env = child_environment(
             MLFLOW_TRACKING_URI=up.tracking_uri,
             DASHBOARD_PORT=str(options.dashboard_port),

@@ -38,7 +38,7 @@ def model_card(view: View) -> list:
         "Alias": "production",
         "Trained": f"{production.trained_at:%Y-%m-%d %H:%M} UTC",
         "Trained on": production.trained_on,
-        "Error (MAE) on the last year": errors,
+        "Error (MAE) on the holdout": errors,
         "Judged on": production.judged_on,
         "Run": html.A(production.run_id, href=production.run_url, target="_blank"),
     }
@@ -56,6 +56,8 @@ def range_figures(view: View, start: pd.Timestamp, end: pd.Timestamp) -> tuple[l
     sentence = f"{len(rows)} hours. Mean absolute error: " + ", ".join(
         f"{NAMES[target]} {errors[target]:.2f} GW" for target in TARGETS
     )
+    if seen := (rows["split"] == "train").sum():
+        sentence += f". The model has seen {seen} of these hours in its training"
     daily = end - start > pd.Timedelta(days=HOURLY_DAYS)
     if daily:
         recorded, predicted = recorded.resample("D").mean(), predicted.resample("D").mean()
@@ -153,25 +155,35 @@ def create_app(live: Live) -> Dash:
     return app
 
 
+def port(text: str) -> int:
+    """Return the port as a number from 1 to 65535."""
+    if text.isdecimal() and 1 <= int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a number from 1 to 65535, found {text!r}")
+
+
+def seconds(text: str) -> float:
+    """Return a number of seconds from 0.1 to 3600."""
+    if 0.1 <= float(text) <= 3600:
+        return float(text)
+    raise argparse.ArgumentTypeError(f"expected seconds from 0.1 to 3600, found {text!r}")
+
+
 def main() -> None:
     """Serve the dashboard until Ctrl-C."""
     parser = argparse.ArgumentParser(description="Recorded and predicted wind and solar power.")
     parser.add_argument("--host", default=os.environ.get("DASHBOARD_HOST", "127.0.0.1"), help="default: %(default)s")
     parser.add_argument(
-        "--port", type=int, default=os.environ.get("DASHBOARD_PORT", "8050"), help="default: %(default)s"
+        "--port", type=port, default=os.environ.get("DASHBOARD_PORT", "8050"), help="default: %(default)s"
     )
     parser.add_argument(
-        "--refresh", type=float, default=5, metavar="SECONDS", help="how often to look at MLflow (default: %(default)s)"
+        "--refresh", type=seconds, default=5, metavar="SECONDS", help="how often to look at MLflow (default: 5)"
     )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     live = Live(options.refresh)
     live.start()
-    app = create_app(live)
-    try:
-        app.run(host=options.host, port=options.port)
-    except OSError as error:
-        sys.exit(f"dashboard: can't serve on {options.host}:{options.port}: {error}. Choose another port with --port.")
+    create_app(live).run(host=options.host, port=options.port)
 
 
 if __name__ == "__main__":

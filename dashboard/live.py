@@ -52,7 +52,8 @@ class Live:
             self.problem = str(error)
         except Exception as error:  # a model is code from outside: whatever it raises, the old one has to stay
             logger.exception("the newest model or table can't be shown")
-            self.problem = f"The newest model or table can't be loaded: {str(error).splitlines()[0]}"
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            self.problem = f"The newest model or table can't be loaded: {reason}"
 
     def _load(self) -> None:
         version, table_run = production_version(), newest_table_run()

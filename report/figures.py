@@ -1,5 +1,7 @@
 """The figures that the report and the dashboard share. Pure functions of tables with an hourly UTC index, in GW."""
 
+import itertools
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -28,7 +30,7 @@ def by_year(table: pd.DataFrame, target: str) -> go.Figure:
     weekly = table[target].rolling("7D", min_periods=7 * 24).mean().resample("D").last().dropna()
     figure = go.Figure()
     years = sorted(weekly.index.year.unique())
-    for year, colour in zip(years, YEARS[-len(years) :] if len(years) > len(YEARS) else YEARS, strict=False):
+    for year, colour in zip(years, itertools.cycle(YEARS), strict=False):
         days = weekly[weekly.index.year == year]
         last = year == years[-1]
         figure.add_scatter(

@@ -3,6 +3,7 @@
 ``MLFLOW_TRACKING_URI`` says where. No list of features here: the model's signature names the columns that it takes.
 """
 
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -29,7 +30,7 @@ class Production:
     kind: str
     trained_at: datetime
     trained_on: str
-    holdout: dict[str, float]  # errors in GW on the last year, as judged by 3_projects/registry
+    holdout: dict[str, float]  # errors in GW on the hours that judged_on names, by 3_projects/registry
     judged_on: str
     model: mlflow.pyfunc.PyFuncModel
 
@@ -72,6 +73,8 @@ def load(version: str) -> Production:
     client = mlflow.MlflowClient()
     about = client.get_model_version(NAME, version)
     run = client.get_run(about.run_id)
+    with tempfile.TemporaryDirectory() as folder:  # the model reads all that it needs when it is loaded
+        model = mlflow.pyfunc.load_model(f"models:/{NAME}/{version}", dst_path=folder)
     return Production(
         version=about.version,
         run_id=about.run_id,
@@ -81,15 +84,16 @@ def load(version: str) -> Production:
         trained_on=run.data.tags.get("source", "unknown"),
         holdout={target: float(about.tags.get(f"holdout_mae_{target}", "nan")) for target in TARGETS},
         judged_on=about.tags.get("judged_on", "unknown"),
-        model=mlflow.pyfunc.load_model(f"models:/{NAME}/{version}"),
+        model=model,
     )
 
 
 def newest_table_run() -> str:
-    """Return the newest run of 3_projects/data; raises NotThere."""
+    """Return the run of 3_projects/data whose table was made or used last; raises NotThere."""
     runs = mlflow.search_runs(
         search_all_experiments=True,
         filter_string="tags.step = 'data' and attributes.status = 'FINISHED'",
+        order_by=["tags.used_at DESC"],
         max_results=1,
         output_format="list",
     )
@@ -102,4 +106,6 @@ def newest_table_run() -> str:
 
 def read_table(run_id: str) -> pd.DataFrame:
     """Return the hourly table of a run of 3_projects/data (UTC index); its ``attrs["source"]`` says what it is."""
-    return pd.read_parquet(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="table.parquet"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="table.parquet", dst_path=folder)
+        return pd.read_parquet(path)

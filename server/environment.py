@@ -6,6 +6,7 @@ Standard library only, as it runs before anything is installed.
 import hashlib
 import importlib.util
 import os
+import platform
 import shutil
 import sys
 from pathlib import Path
@@ -55,6 +56,10 @@ def check_means() -> None:
         raise ProcessError(
             "This Python can't make environments, as its module venv or ensurepip is missing. Install it (on Debian "
             f"and Ubuntu: sudo apt install python{major}.{minor}-venv) and try again."
+        )
+    if (sys.platform, platform.machine()) == ("darwin", "x86_64"):
+        raise ProcessError(
+            "This is a Mac with an Intel processor, for which tensorflow has no build any more. Use another machine."
         )
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < DISK:

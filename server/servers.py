@@ -14,12 +14,14 @@ import ftplib
 import http.client
 import re
 import socket
+import sqlite3
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from processes import Process, ProcessError, child_environment, process
 
@@ -88,6 +90,22 @@ def taken(port: int, wanted: str, option: str) -> ProcessError:
     )
 
 
+def store_port(database: Path) -> int | None:
+    """Return the port of the artifact store that a database's experiments were made with, None if it has none.
+
+    An experiment keeps the address of its artifacts, so a database goes with one port.
+    """
+    if not database.exists():
+        return None
+    with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        try:
+            rows = connection.execute("SELECT artifact_location FROM experiments WHERE artifact_location LIKE 'ftp:%'")
+            addresses = [address for (address,) in rows]
+        except sqlite3.DatabaseError:  # the MLflow server says better what is wrong with it
+            return None
+    return urlsplit(addresses[0]).port if addresses else None
+
+
 @contextlib.contextmanager
 def servers(
     state: Path,
@@ -113,6 +131,12 @@ def servers(
         elif listens(mlflow_port):
             raise taken(mlflow_port, "an MLflow server", "--mlflow-port")
         state.mkdir(parents=True, exist_ok=True)
+        port = store_port(state / "mlruns.db")
+        if "MLflow server" not in found and port not in (None, ftp_port):
+            raise ProcessError(
+                f"The artifacts that {state / 'mlruns.db'} knows of are at port {port}, not {ftp_port}. Use "
+                f"--ftp-port {port}, or another folder with --state."
+            )
         waiting = []
         if "artifact store" not in found:
             command = [sys.executable, Path(__file__).with_name("ftpserver.py"), "--port", ftp_port]

@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 REAL_DATA = ROOT.parent / "shared" / "data" / "germany_opsd_2013_2015.csv"
 # What the small workflow of the tests is run with: 5 months of the sample, few trees, few epochs.
 SMALL = {"holdout_days": "30", "n_estimators": "8", "epochs": "8"}
+# Warnings of these are errors in the projects that the tests run, as they are in the tests themselves.
+OWN_MODULES = ["__main__", "cache", "evaluate", "features", "validate"]
 
 
 def pytest_configure() -> None:
@@ -120,6 +122,7 @@ def mlflow_run(running_servers) -> Callable[..., subprocess.CompletedProcess]:
         for name, value in parameters.items():
             command += ["-P", f"{name}={value}"]
         env = os.environ | ({"MLFLOW_TRACKING_URI": tracking_uri} if tracking_uri else {})
+        env["PYTHONWARNINGS"] = ",".join(f"error:::{module}" for module in OWN_MODULES)
         return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False)
 
     return run

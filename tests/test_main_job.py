@@ -62,7 +62,7 @@ def test_the_one_command_trains_registers_reports_and_shows_the_same_version(fir
     assert f"wind_solar, version {version}, alias production" in page
     assert "Simulated sample" in page
     for step in ("data", "lr", "rf", "keras", "registry"):
-        assert re.search(rf"workflow: {step}: run \w+ in \d+ s: it never ran", first), step
+        assert re.search(rf"workflow: {step}: run \w+ in \d+ s: no workflow has run it yet", first), step
 
 
 def test_it_leaves_no_server_behind(first, ports):

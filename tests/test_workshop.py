@@ -603,6 +603,25 @@ def test_ctrl_c_during_the_workflow_stops_its_steps_too_and_leaves_the_servers_t
     assert call.ends(15) == 130
     assert ftp_answers(up.ftp_port)
     assert mlflow_answers(up.mlflow_port)
+    client = mlflow.MlflowClient(up.tracking_uri)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs = client.search_runs(experiments)
+    assert {run.info.status for run in runs} <= {"FAILED", "FINISHED"}, "a stopped run is not left as running"
+
+
+@pytest.mark.slow
+def test_the_dashboard_of_another_mlflow_server_is_not_taken_for_this_one(door, up, tmp_path, free_port, root):
+    port = free_port()
+    env = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'other.db'}"}
+    command = [sys.executable, root / "dashboard" / "app.py", "--port", port]
+    with process("The other dashboard", command, tmp_path / "dashboard.log", env=env) as other:
+        other.wait_until(lambda: get(f"http://127.0.0.1:{port}/health") is not None, 60)
+        call = door("run", "--once", *at(up, tmp_path), "--dashboard-port", port)
+        assert call.ends(30) == 1
+    assert call.last_line == (
+        f"workshop.py: Port {port} is taken by a program that is not the dashboard of this MLflow server. Stop that "
+        "program, or choose another port with --dashboard-port."
+    )
 
 
 @pytest.mark.slow

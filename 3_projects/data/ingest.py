@@ -12,6 +12,7 @@ import hashlib
 import json
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import mlflow
@@ -91,7 +92,9 @@ def main() -> None:
         path = Path(folder) / "table.parquet"
         table.to_parquet(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        mlflow.set_tags({"source": table.attrs["source"], "table_sha256": digest})
+        # Whoever wants the newest table takes the one that was used last; the workflow sets used_at when it reuses one.
+        used_at = datetime.now(UTC).isoformat()
+        mlflow.set_tags({"source": table.attrs["source"], "table_sha256": digest, "used_at": used_at})
         mlflow.log_metrics({name.replace(" ", "_"): count for name, count in repairs.items()} | {"hours": len(table)})
         mlflow.log_artifact(str(path))
         print(f"data: {table.attrs['source']}")

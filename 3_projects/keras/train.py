@@ -38,15 +38,16 @@ def read_table(data_run: str) -> tuple[pd.DataFrame, str]:
         runs = mlflow.search_runs(
             search_all_experiments=True,
             filter_string="tags.step = 'data' and attributes.status = 'FINISHED'",
+            order_by=["tags.used_at DESC"],
             max_results=1,
             output_format="list",
         )
         if not runs:
             sys.exit("There is no table to train on yet. Make it with: mlflow run 3_projects/data --env-manager local")
         data_run = runs[0].info.run_id
-    return pd.read_parquet(
-        mlflow.artifacts.download_artifacts(run_id=data_run, artifact_path="table.parquet")
-    ), data_run
+    with tempfile.TemporaryDirectory() as folder:
+        path = mlflow.artifacts.download_artifacts(run_id=data_run, artifact_path="table.parquet", dst_path=folder)
+        return pd.read_parquet(path), data_run
 
 
 parser = argparse.ArgumentParser(description="Train a neural network for solar and wind power.")

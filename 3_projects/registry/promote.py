@@ -9,6 +9,9 @@ forecasts in both targets and not worse than the model in production.
 
 import argparse
 import sys
+import tempfile
+from math import isnan
+from typing import NoReturn
 
 import mlflow
 import pandas as pd
@@ -19,22 +22,64 @@ from mlflow.exceptions import MlflowException
 client = mlflow.MlflowClient()
 
 
-def finished_runs(step: str) -> list[Run]:
-    """Return the finished runs of a filter on the tag ``step``, the newest first."""
+def stop(message: str) -> NoReturn:
+    """End the step, and leave the reason on its run for the workflow."""
+    mlflow.set_tag("error", message)
+    sys.exit(f"registry: {message}")
+
+
+def finished_runs(step: str, order: str = "attributes.start_time DESC") -> list[Run]:
+    """Return the finished runs that a condition on the tag ``step`` holds for."""
     return mlflow.search_runs(
         search_all_experiments=True,
         filter_string=f"tags.step {step} and attributes.status = 'FINISHED'",
+        order_by=[order],
         output_format="list",
     )
 
 
-def newest_candidates() -> list[Run]:
-    """Return the newest run with a logged model of each training project."""
-    newest = {}
-    for run in finished_runs("!= 'data'"):
-        if run.outputs and run.outputs.model_outputs:
-            newest.setdefault(run.data.tags["step"], run)
-    return list(newest.values())
+def choose_table(data_run: str) -> Run:
+    """Return the run of 3_projects/data whose table is judged on; ``newest`` stands for the one used last."""
+    if data_run != "newest":
+        return client.get_run(data_run)
+    runs = finished_runs("= 'data'", "tags.used_at DESC")
+    if not runs:
+        stop("there is no table to judge on yet; make it with: mlflow run 3_projects/data --env-manager local")
+    return runs[0]
+
+
+def trained_on(run: Run) -> str | None:
+    """Return the digest of the table that a model was trained on, None if its run does not say."""
+    data_run = run.data.tags.get("data_run")
+    return client.get_run(data_run).data.tags.get("table_sha256") if data_run else None
+
+
+def choose_candidates(run_ids: str, digest: str) -> list[Run]:
+    """Return the runs whose models are judged; ``newest`` stands for the newest one of each training project.
+
+    All of them have to be trained on the table that they are judged on: another one may have had another holdout, and
+    the judged hours in its training.
+    """
+    if run_ids == "newest":
+        newest = {}
+        for run in finished_runs("!= 'data'"):
+            if run.outputs and run.outputs.model_outputs and trained_on(run) == digest:
+                newest.setdefault(run.data.tags["step"], run)
+        if not newest:
+            stop("no model was trained on this table; train one with: mlflow run 3_projects/lr --env-manager local")
+        return list(newest.values())
+    candidates = []
+    for run_id in run_ids.split(","):
+        try:
+            run = client.get_run(run_id)
+        except MlflowException:
+            stop(f"the candidate {run_id} is no run on this tracking server; give the id of a training run")
+        if not (run.outputs and run.outputs.model_outputs):
+            stop(f"the candidate {run_id} has no model; give the id of a training run")
+        if trained_on(run) != digest:
+            stop(f"the candidate {run_id} was trained on another table than it would be judged on; train it again")
+        candidates.append(run)
+    return candidates
 
 
 def production_version(name: str):
@@ -73,10 +118,13 @@ def objections(best: dict, naive: dict[str, dict], production: dict | None) -> l
     return reasons
 
 
-def stop(message: str) -> None:
-    """End the step, and leave the reason on its run for the workflow."""
-    mlflow.set_tag("error", message)
-    sys.exit(f"registry: {message}")
+def judge(uri: str, table: pd.DataFrame) -> dict[str, float]:
+    """Return the errors of a model on the recorded hours of the holdout, in GW."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = mlflow.pyfunc.load_model(uri, dst_path=folder)
+    truth = recorded(table)
+    rows = table.loc[truth.index, model.metadata.get_input_schema().input_names()]
+    return errors(model.predict(rows), truth)
 
 
 def main() -> None:
@@ -88,49 +136,42 @@ def main() -> None:
     options = parser.parse_args()
     name = options.registered_model
 
-    with mlflow.start_run():
+    with mlflow.start_run(), tempfile.TemporaryDirectory() as folder:
         mlflow.set_tag("step", "registry")
-        if options.data_run == "newest":
-            data_runs = finished_runs("= 'data'")
-            if not data_runs:
-                stop("there is no table to judge on yet; make it with: mlflow run 3_projects/data --env-manager local")
-            options.data_run = data_runs[0].info.run_id
-        if options.candidates == "newest":
-            candidates = newest_candidates()
-        else:
-            candidates = [client.get_run(run_id) for run_id in options.candidates.split(",")]
-        if not candidates:
-            stop("no model has been trained yet; train one with: mlflow run 3_projects/lr --env-manager local")
-        table = pd.read_parquet(
-            mlflow.artifacts.download_artifacts(run_id=options.data_run, artifact_path="table.parquet")
+        data = choose_table(options.data_run)
+        candidates = choose_candidates(options.candidates, data.data.tags["table_sha256"])
+        path = mlflow.artifacts.download_artifacts(
+            run_id=data.info.run_id, artifact_path="table.parquet", dst_path=folder
         )
+        table = pd.read_parquet(path)
         truth = recorded(table)
-
-        def judge(uri: str) -> dict[str, float]:
-            model = mlflow.pyfunc.load_model(uri)
-            rows = table.loc[truth.index, model.metadata.get_input_schema().input_names()]
-            return errors(model.predict(rows), truth)
+        judged_on = f"{table.attrs['source']}, {truth.index[0]:%Y-%m-%d} to {truth.index[-1]:%Y-%m-%d}"
 
         naive = {"persistence": errors(persistence(table), truth), "climatology": errors(climatology(table), truth)}
-        judged = {run.info.run_id: judge(f"models:/{run.outputs.model_outputs[0].model_id}") for run in candidates}
-        current = production_version(name)
-        if current and current.run_id not in judged:
-            judged[current.run_id] = judge(f"models:/{name}/{current.version}")
-
-        versions = {}
+        rows, versions, scores = [], {}, {}
         for run in candidates:
-            scores = judged[run.info.run_id]
-            tags = {
-                "step": run.data.tags["step"],
-                "judged_on": f"{table.attrs['source']}, {truth.index[0]:%Y-%m-%d} to {truth.index[-1]:%Y-%m-%d}",
-            }
-            tags |= {f"holdout_{key}": f"{value:.4f}" for key, value in scores.items()}
-            versions[run.info.run_id] = register(name, run.outputs.model_outputs[0].model_id, tags)
+            step, model_id = run.data.tags["step"], run.outputs.model_outputs[0].model_id
+            scores[step] = judge(f"models:/{model_id}", table)
+            tags = {f"holdout_{key}": f"{value:.4f}" for key, value in scores[step].items()}
+            versions[step] = register(name, model_id, tags | {"step": step, "judged_on": judged_on})
+            rows.append({"forecast": f"{step} (version {versions[step].version})"} | scores[step])
 
-        best = min(candidates, key=lambda run: judged[run.info.run_id]["mae"])
-        version = versions[best.info.run_id]
-        title = f"{name} version {version.version} ({best.data.tags['step']})"
-        reasons = objections(judged[best.info.run_id], naive, judged[current.run_id] if current else None)
+        current, remark = production_version(name), ""
+        same = [step for step in scores if current and versions[step].version == current.version]
+        current_scores = scores[same[0]] if same else None
+        if current and not current_scores:
+            # A model that is gone, or that wants columns which are gone, must not stand in the way of its successor.
+            try:
+                current_scores = judge(f"models:/{name}/{current.version}", table)
+                rows.append({"forecast": f"in production (version {current.version})"} | current_scores)
+            except Exception as error:
+                reason = (str(error) or type(error).__name__).splitlines()[0]
+                remark = f" Version {current.version} could not be judged any more: {reason}"
+
+        best = min(scores, key=lambda step: (isnan(scores[step]["mae"]), scores[step]["mae"]))
+        version = versions[best]
+        title = f"{name} version {version.version} ({best})"
+        reasons = objections(scores[best], naive, current_scores)
         if reasons:
             verdict = f"{title} is not promoted: {'; '.join(reasons)}."
         elif current and current.version == version.version:
@@ -138,25 +179,19 @@ def main() -> None:
         else:
             client.set_registered_model_alias(name, "production", version.version)
             verdict = f"{title} is in production now" + (f", after version {current.version}." if current else ".")
+        verdict += remark
 
-        rows = [
-            {"forecast": f"{run.data.tags['step']} (version {versions[run.info.run_id].version})"}
-            | judged[run.info.run_id]
-            for run in candidates
-        ]
-        if current and current.run_id not in versions:
-            rows.append({"forecast": f"in production before (version {current.version})"} | judged[current.run_id])
-        rows += [{"forecast": forecast} | scores for forecast, scores in naive.items()]
+        rows += [{"forecast": forecast} | naive_scores for forecast, naive_scores in naive.items()]
         evaluation = pd.DataFrame(rows).sort_values("mae")
         mlflow.log_table(evaluation, "evaluation.json")
-        mlflow.log_metrics(judged[best.info.run_id])
+        mlflow.log_metrics(scores[best])
         print(f"registry: MAE in GW on {len(truth)} hours from {truth.index[0]} to {truth.index[-1]}")
         print(evaluation[["forecast", "mae_solar_GW", "mae_wind_GW", "mae"]].round(3).to_string(index=False))
 
         production = production_version(name)
         if production is None:
             stop(f"{verdict} Nothing is in production.")
-        mlflow.set_tags({"verdict": verdict, "production_version": production.version, "data_run": options.data_run})
+        mlflow.set_tags({"verdict": verdict, "production_version": production.version, "data_run": data.info.run_id})
         print(f"registry: {verdict}")
 
 

@@ -51,7 +51,7 @@ def difference(run: Run, description: dict[str, str]) -> str | None:
 def match(runs: list[Run], description: dict[str, str]) -> tuple[Run | None, str]:
     """Return the newest run that can stand in, or None, and why. ``runs`` are those of one step, newest first."""
     if not runs:
-        return None, "it never ran"
+        return None, "no workflow has run it yet"
     for run in runs:
         if difference(run, description) is None:
             return run, "same code, parameters and input"

@@ -7,10 +7,13 @@ whether it was run or reused, and why.
 """
 
 import argparse
+import ftplib
 import os
+import signal
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
 from pathlib import Path
 
 import cache
@@ -40,15 +43,17 @@ def lost(run: Run) -> str | None:
     step = run.data.tags["step"]
     if step == "data":
         return None if client.list_artifacts(run.info.run_id) else "its table is gone"
-    if step == "registry":
-        try:
+    try:
+        if step == "registry":
             production = client.get_model_version_by_alias("wind_solar", "production").version
-        except MlflowException:
-            production = None
-        same = production == run.data.tags.get("production_version")
-        return None if same else "another version is in production since"
-    model_id = run.outputs.model_outputs[0].model_id
-    return None if client.list_logged_model_artifacts(model_id) else "its model is gone"
+            same = production == run.data.tags.get("production_version")
+            return None if same else "another version is in production since"
+        files = client.list_logged_model_artifacts(run.outputs.model_outputs[0].model_id)
+        return None if files else "its model is gone"
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        return "nothing is in production any more" if step == "registry" else "its model is gone"
 
 
 class Workflow:
@@ -114,9 +119,13 @@ def run_workflow(options: argparse.Namespace) -> None:
 
     csv = PROJECTS.parent / options.csv
     files = [path for path in (csv, csv.with_name("datapackage.json")) if path.is_file()]
-    data = workflow.step(
-        "data", {"holdout_days": options.holdout_days}, cache.digest_of_files(files), {"csv": options.csv}
-    )
+    try:
+        digest = cache.digest_of_files(files)
+    except OSError:
+        digest = "unreadable"  # the data step says why
+    data = workflow.step("data", {"holdout_days": options.holdout_days}, digest, {"csv": options.csv})
+    # Report and dashboard show the table that was used last.
+    client.set_tag(data.info.run_id, "used_at", datetime.now(UTC).isoformat())
     table = {"data_run": data.info.run_id}
     digest = data.data.tags["table_sha256"]
 
@@ -135,11 +144,13 @@ def run_workflow(options: argparse.Namespace) -> None:
         # The network takes longest, so it goes first.
         futures = [threads.submit(workflow.step, name, models[name], digest, table) for name in ("keras", "rf", "lr")]
         try:
-            trained = [future.result() for future in futures]
-        except StepError:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:
             threads.shutdown(cancel_futures=True)
-            raise
-    candidates = ",".join(run.info.run_id for run in trained)
+        for future in futures:  # the error first, as what was cancelled has no result
+            if not future.cancelled():
+                future.result()
+    candidates = ",".join(future.result().info.run_id for future in futures)
     workflow.step("registry", {}, f"{candidates} {digest}", {"candidates": candidates, **table})
 
 
@@ -153,6 +164,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=30, help="passes of the network over the table, at the most")
     parser.add_argument("--env-manager", default="local", help="how each step gets its environment")
     options = parser.parse_args()
+    # Being stopped is like Ctrl-C: MLflow then marks the runs as failed, which would stay "running" for ever otherwise.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with mlflow.start_run():
         mlflow.set_tag("step", "workflow")
         try:
@@ -160,6 +173,12 @@ def main() -> None:
         except StepError as error:
             mlflow.set_tag("error", str(error))
             sys.exit(f"workflow: {error}")
+        except KeyboardInterrupt:
+            sys.exit("workflow: stopped")
+        except (MlflowException, OSError, EOFError, ftplib.Error) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            message = f"the tracking server or the artifact store did not do its part: {reason}. Do both servers run?"
+            sys.exit(f"workflow: {message}")
 
 
 if __name__ == "__main__":

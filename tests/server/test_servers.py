@@ -155,3 +155,12 @@ def test_a_state_folder_that_is_a_file_is_named_and_nothing_is_started(free_port
 
 def test_nothing_is_got_from_a_port_where_nobody_listens(free_port):
     assert get(f"http://127.0.0.1:{free_port()}/health") is None
+
+
+def test_a_database_is_refused_at_another_port_than_that_of_its_artifacts(running_servers, free_port):
+    state = running_servers.started[0].log.parents[1]
+    with (
+        pytest.raises(ProcessError, match=rf"are at port {running_servers.ftp_port}, not \d+. Use --ftp-port"),
+        servers(state, state / "logs", free_port(), free_port()),
+    ):
+        pass

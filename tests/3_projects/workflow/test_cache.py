@@ -52,8 +52,8 @@ def test_a_run_with_the_same_code_parameters_and_input_stands_in():
     assert cache.match([run(code="other"), earlier], description()) == (earlier, "same code, parameters and input")
 
 
-def test_a_step_without_an_earlier_run_never_ran():
-    assert cache.match([], description()) == (None, "it never ran")
+def test_a_step_without_an_earlier_run_has_to_run():
+    assert cache.match([], description()) == (None, "no workflow has run it yet")
 
 
 @pytest.mark.parametrize(

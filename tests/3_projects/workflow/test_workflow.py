@@ -25,7 +25,7 @@ def test_every_step_runs_the_first_time_and_says_so(workflow):
     assert set(lines) == set(STEPS)
     for step in STEPS:
         assert lines[step].startswith("run "), step
-        assert lines[step].endswith("it never ran"), step
+        assert lines[step].endswith("no workflow has run it yet"), step
 
 
 def test_the_steps_are_children_of_the_run_of_the_workflow(workflow):
@@ -59,17 +59,45 @@ def test_a_changed_parameter_runs_the_step_that_has_it_and_what_follows(workflow
         assert lines[step].startswith("reused run"), step
 
 
-def test_a_table_that_is_gone_from_the_store_is_made_again(workflow, mlflow_run, small_csv, store):
-    run_id = said(workflow)["data"].split()[1]
-    folder = next(store.glob(f"artifacts/*/{run_id}"))
-    moved = folder.rename(folder.with_name("moved"))
-    try:
-        done = mlflow_run("3_projects/workflow", csv=small_csv, **SMALL)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        moved.rename(folder)
+@pytest.fixture
+def other_csv(small_csv, tmp_path):
+    """Return the small CSV without its last day, so that no other test has a run on it."""
+    lines = small_csv.read_text(encoding="utf-8").splitlines(keepends=True)
+    path = tmp_path / "other.csv"
+    path.write_text("".join(lines[:-24]), encoding="utf-8")
+    return path
+
+
+def test_a_table_that_is_gone_from_the_store_is_made_again(mlflow_run, other_csv, other_servers):
+    options = {"tracking_uri": other_servers.tracking_uri, "csv": other_csv, **SMALL}
+    first = mlflow_run("3_projects/workflow", **options)
+    assert first.returncode == 0, first.stderr
+    store = other_servers.started[0].log.parents[1] / "ftp_root"
+    shutil.rmtree(next(store.glob(f"artifacts/*/{said(first.stdout)['data'].split()[1]}")))
+    second = mlflow_run("3_projects/workflow", **options)
+    assert second.returncode == 0, second.stderr
+    assert said(second.stdout)["data"].endswith("its table is gone")
+    for step in ("lr", "rf", "keras"):
+        assert said(second.stdout)[step].startswith("reused run"), "the new table is equal to the lost one"
+
+
+def test_the_table_of_a_workflow_is_the_one_to_show_even_when_it_was_reused(workflow, mlflow_run, small_csv, other_csv):
+    def newest() -> str:
+        runs = mlflow.search_runs(
+            search_all_experiments=True,
+            filter_string="tags.step = 'data' and attributes.status = 'FINISHED'",
+            order_by=["tags.used_at DESC"],
+            output_format="list",
+        )
+        return runs[0].info.run_id
+
+    between = mlflow_run("3_projects/data", csv=other_csv, holdout_days=30)
+    assert between.returncode == 0, between.stderr
+    assert newest() != said(workflow)["data"].split()[1]
+    done = mlflow_run("3_projects/workflow", csv=small_csv, **SMALL)
     assert done.returncode == 0, done.stderr
-    assert said(done.stdout)["data"].endswith("its table is gone")
+    assert said(done.stdout)["data"].startswith("reused run")
+    assert newest() == said(done.stdout)["data"].split()[2].rstrip(":")
 
 
 def test_a_failing_step_stops_the_workflow_with_its_own_error(workflow, mlflow_run, tmp_path):
