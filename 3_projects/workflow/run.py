@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=30, help="passes of the network over the table, at the most")
     parser.add_argument("--env-manager", default="local", help="how each step gets its environment")
     options = parser.parse_args()
-    # Being stopped is like Ctrl-C: MLflow then marks the runs as failed, which would stay "running" for ever otherwise.
+    # Being stopped is like Ctrl-C. No run may stay "running" for ever.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with mlflow.start_run():
         mlflow.set_tag("step", "workflow")
@@ -174,6 +174,10 @@ def main() -> None:
             mlflow.set_tag("error", str(error))
             sys.exit(f"workflow: {error}")
         except KeyboardInterrupt:
+            parent = mlflow.active_run().info
+            unfinished = f"tags.mlflow.parentRunId = '{parent.run_id}' and attributes.status = 'RUNNING'"
+            for run in client.search_runs([parent.experiment_id], unfinished):
+                client.set_terminated(run.info.run_id, "KILLED")
             sys.exit("workflow: stopped")
         except (MlflowException, OSError, EOFError, ftplib.Error) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
