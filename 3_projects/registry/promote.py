@@ -8,6 +8,7 @@ forecasts in both targets and not worse than the model in production.
 """
 
 import argparse
+import functools
 import sys
 import tempfile
 from math import isnan
@@ -48,9 +49,9 @@ def choose_table(data_run: str) -> Run:
     return runs[0]
 
 
-def trained_on(run: Run) -> str | None:
-    """Return the digest of the table that a model was trained on, None if its run does not say."""
-    data_run = run.data.tags.get("data_run")
+@functools.cache
+def digest_of(data_run: str | None) -> str | None:
+    """Return the digest of the table of a run of 3_projects/data, None if no run is named."""
     return client.get_run(data_run).data.tags.get("table_sha256") if data_run else None
 
 
@@ -63,7 +64,7 @@ def choose_candidates(run_ids: str, digest: str) -> list[Run]:
     if run_ids == "newest":
         newest = {}
         for run in finished_runs("!= 'data'"):
-            if run.outputs and run.outputs.model_outputs and trained_on(run) == digest:
+            if run.outputs and run.outputs.model_outputs and digest_of(run.data.tags.get("data_run")) == digest:
                 newest.setdefault(run.data.tags["step"], run)
         if not newest:
             stop("no model was trained on this table; train one with: mlflow run 3_projects/lr --env-manager local")
@@ -76,7 +77,7 @@ def choose_candidates(run_ids: str, digest: str) -> list[Run]:
             stop(f"the candidate {run_id} is no run on this tracking server; give the id of a training run")
         if not (run.outputs and run.outputs.model_outputs):
             stop(f"the candidate {run_id} has no model; give the id of a training run")
-        if trained_on(run) != digest:
+        if digest_of(run.data.tags.get("data_run")) != digest:
             stop(f"the candidate {run_id} was trained on another table than it would be judged on; train it again")
         candidates.append(run)
     return candidates
@@ -150,14 +151,14 @@ def main() -> None:
         naive = {"persistence": errors(persistence(table), truth), "climatology": errors(climatology(table), truth)}
         rows, versions, scores = [], {}, {}
         for run in candidates:
-            step, model_id = run.data.tags["step"], run.outputs.model_outputs[0].model_id
-            scores[step] = judge(f"models:/{model_id}", table)
-            tags = {f"holdout_{key}": f"{value:.4f}" for key, value in scores[step].items()}
-            versions[step] = register(name, model_id, tags | {"step": step, "judged_on": judged_on})
-            rows.append({"forecast": f"{step} (version {versions[step].version})"} | scores[step])
+            run_id, step, model_id = run.info.run_id, run.data.tags["step"], run.outputs.model_outputs[0].model_id
+            scores[run_id] = judge(f"models:/{model_id}", table)
+            tags = {f"holdout_{key}": f"{value:.4f}" for key, value in scores[run_id].items()}
+            versions[run_id] = register(name, model_id, tags | {"step": step, "judged_on": judged_on})
+            rows.append({"forecast": f"{step} (version {versions[run_id].version})"} | scores[run_id])
 
         current, remark = production_version(name), ""
-        same = [step for step in scores if current and versions[step].version == current.version]
+        same = [run_id for run_id in scores if current and versions[run_id].version == current.version]
         current_scores = scores[same[0]] if same else None
         if current and not current_scores:
             # A model that is gone, or that wants columns which are gone, must not stand in the way of its successor.
@@ -168,10 +169,10 @@ def main() -> None:
                 reason = (str(error) or type(error).__name__).splitlines()[0]
                 remark = f" Version {current.version} could not be judged any more: {reason}"
 
-        best = min(scores, key=lambda step: (isnan(scores[step]["mae"]), scores[step]["mae"]))
-        version = versions[best]
-        title = f"{name} version {version.version} ({best})"
-        reasons = objections(scores[best], naive, current_scores)
+        best = min(candidates, key=lambda run: (isnan(mae := scores[run.info.run_id]["mae"]), mae))
+        best_scores, version = scores[best.info.run_id], versions[best.info.run_id]
+        title = f"{name} version {version.version} ({best.data.tags['step']})"
+        reasons = objections(best_scores, naive, current_scores)
         if reasons:
             verdict = f"{title} is not promoted: {'; '.join(reasons)}."
         elif current and current.version == version.version:
@@ -184,7 +185,7 @@ def main() -> None:
         rows += [{"forecast": forecast} | naive_scores for forecast, naive_scores in naive.items()]
         evaluation = pd.DataFrame(rows).sort_values("mae")
         mlflow.log_table(evaluation, "evaluation.json")
-        mlflow.log_metrics(scores[best])
+        mlflow.log_metrics(best_scores)
         print(f"registry: MAE in GW on {len(truth)} hours from {truth.index[0]} to {truth.index[-1]}")
         print(evaluation[["forecast", "mae_solar_GW", "mae_wind_GW", "mae"]].round(3).to_string(index=False))
 

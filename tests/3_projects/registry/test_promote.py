@@ -110,3 +110,11 @@ def test_a_model_is_not_judged_on_hours_that_it_was_trained_on(mlflow_run, small
     assert done.returncode != 0
     assert "no model was trained on this table" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_of_two_candidates_of_one_project_the_better_one_wins_whatever_their_order(workflow, stump, mlflow_run):
+    forest = re.search(r"^workflow: rf: run (\w+)", workflow, re.MULTILINE)[1]
+    for name, candidates in (("better_first", f"{forest},{stump}"), ("better_last", f"{stump},{forest}")):
+        done = mlflow_run("3_projects/registry", experiment="stumps", candidates=candidates, registered_model=name)
+        assert done.returncode == 0, done.stderr
+        assert mlflow.MlflowClient().get_model_version_by_alias(name, "production").run_id == forest
