@@ -1,0 +1,1 @@
+from mlflow.store.artifact.ftp_artifact_repo import FTPArtifactRepository
