@@ -3,6 +3,7 @@
     python workshop.py run         the whole main job: servers, models, report, dashboard
     python workshop.py servers     just the two servers, to follow the chapters by hand
     python workshop.py notebook    JupyterLab beside the two servers
+    python workshop.py check       whether what the chapters need is there
     python workshop.py test        all tests; what follows goes to pytest
 
 The first call makes the environment .venv and installs requirements.txt into it. Standard library only, and no syntax
@@ -148,6 +149,10 @@ def serve(options):
         print("In the terminal of your commands, say where they are:")
         print("    Linux, macOS    export MLFLOW_TRACKING_URI={}".format(up.tracking_uri))
         print('    PowerShell      $env:MLFLOW_TRACKING_URI = "{}"'.format(up.tracking_uri))
+        if "MLFLOW_FTP_PASSWORD" not in os.environ:
+            print("and how they let you in:")
+            print("    Linux, macOS    export MLFLOW_FTP_USERNAME=guest MLFLOW_FTP_PASSWORD=12345")
+            print('    PowerShell      $env:MLFLOW_FTP_USERNAME = "guest"; $env:MLFLOW_FTP_PASSWORD = "12345"')
         stay(up.started)
 
 
@@ -160,6 +165,11 @@ def notebook(options):
         # Its output, with the token in it, goes to the terminal and into no file.
         with process("JupyterLab", command, None, cwd=ROOT, env=env) as lab:
             stay(up.started + [lab])
+
+
+def check(options):
+    """Look whether what the chapters need is there, and hand back the exit status."""
+    return become([PYTHON, ROOT / "server" / "check.py"], child_environment())
 
 
 def test(options):
@@ -229,6 +239,8 @@ def parse(arguments):
                 metavar="PORT",
                 help="default: DASHBOARD_PORT, else 8050",
             )
+    text = "whether what the chapters need is there, and what to do about what is not"
+    commands.add_parser("check", help=text, description=text).set_defaults(function=check)
     text = "all tests; what follows goes to pytest"
     commands.add_parser("test", help=text, description=text, add_help=False).set_defaults(function=test)
     options, rest = parser.parse_known_args(arguments)

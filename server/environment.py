@@ -17,14 +17,15 @@ ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 REQUIREMENTS = ROOT / "requirements.txt"
+PLUGIN = ROOT / "server" / "mlflow-ftp" / "pyproject.toml"  # what it declares is written down when it is installed
 LOG = ROOT / "server" / "logs" / "install.log"
 DISK = 5  # GB; the packages take 3.4 when they are unpacked
 
 
 def make_environment() -> None:
-    """Make .venv and install requirements.txt into it, unless that has been done; raises ProcessError."""
+    """Make .venv and install what is needed into it, unless that has been done; raises ProcessError."""
     marker = VENV / "installed-requirements.sha256"
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    digest = hashlib.sha256(REQUIREMENTS.read_bytes() + PLUGIN.read_bytes()).hexdigest()
     # An environment that was moved has programs in it that look for their Python in the old place.
     made_for = (VENV / "pyvenv.cfg").read_text(encoding="utf-8") if PYTHON.exists() and marker.exists() else ""
     whole = str(VENV) in made_for or str(VENV.resolve()) in made_for
@@ -33,7 +34,7 @@ def make_environment() -> None:
     env = child_environment()
     try:
         if whole:
-            print("requirements.txt has changed since .venv was made.")
+            print("What the workshop needs has changed since .venv was made.")
             marker.unlink()
         else:
             check_means()
@@ -80,13 +81,13 @@ def install(env: dict[str, str]) -> None:
     sync += ["--python", PYTHON, REQUIREMENTS]
     try:
         step("[2/3] Getting the installer uv", [*pip, "--only-binary=:all:", *uv], LOG, env=env)
-        step(title, sync, LOG, env=env)
+        step(title, sync, LOG, cwd=ROOT, env=env)
     except ProcessError:
         if cause():
             raise
         # There is no uv for some machines, and it doesn't read the settings of pip, such as a company's own index.
         print("uv can't do it here, so pip does, which takes some minutes.")
-        step(title, [*pip, "-r", REQUIREMENTS], LOG, env=env)
+        step(title, [*pip, "-r", REQUIREMENTS], LOG, cwd=ROOT, env=env)
 
 
 def cause() -> str | None:

@@ -4,7 +4,7 @@ By hand, in two terminals, it is:
 
     cd server
     python ftpserver.py
-    mlflow server --backend-store-uri sqlite:///mlruns.db --default-artifact-root ftp://guest:12345@127.0.0.1:2121/artifacts
+    mlflow server --backend-store-uri sqlite:///mlruns.db --default-artifact-root ftp://127.0.0.1:2121/artifacts
 
 Everything else, workshop.py and the tests, starts the same two commands from here. Standard library only.
 """
@@ -66,11 +66,18 @@ def listens(port: int) -> bool:
 
 
 def ftp_answers(port: int) -> bool:
-    """Return whether the artifact store lets its guest in."""
+    """Return whether the artifact store lets us in; raises ProcessError if it has another login than ours."""
+    env = child_environment()
+    user = env["MLFLOW_FTP_USERNAME"]
     try:
         with ftplib.FTP(timeout=5) as ftp:
             ftp.connect(HOST, port)
-            ftp.login("guest", "12345")
+            ftp.login(user, env["MLFLOW_FTP_PASSWORD"])
+    except ftplib.error_perm:
+        raise ProcessError(
+            f"The artifact store on port {port} does not let {user!r} in. Set MLFLOW_FTP_USERNAME and "
+            "MLFLOW_FTP_PASSWORD to what it was started with, or choose another port with --ftp-port."
+        ) from None
     except (*ftplib.all_errors, UnicodeDecodeError):
         return False
     return True
@@ -104,6 +111,20 @@ def store_port(database: Path) -> int | None:
         except sqlite3.DatabaseError:  # the MLflow server says better what is wrong with it
             return None
     return urlsplit(addresses[0]).port if addresses else None
+
+
+def prepare(database: Path) -> None:
+    """Let readers and a writer of the database work at the same time, and nobody but its owner see it.
+
+    SQLite gives the files that it makes beside a database the database's own mode.
+    """
+    database.touch(mode=0o600)
+    database.chmod(0o600)
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")  # kept in the file
+        except sqlite3.DatabaseError:
+            return  # the MLflow server says better what is wrong with it
 
 
 @contextlib.contextmanager
@@ -150,8 +171,11 @@ def servers(
             )
             waiting.append((ftp, lambda: ftp_answers(ftp_port), 20))
         if "MLflow server" not in found:
-            root = f"ftp://guest:12345@{HOST}:{ftp_port}/artifacts"
-            command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", "sqlite:///mlruns.db"]
+            prepare(state / "mlruns.db")
+            # No user and no password: the address is in the database, in every answer, and on every page.
+            root = f"ftp://{HOST}:{ftp_port}/artifacts"
+            command = [sys.executable, "-m", "mlflow", "server", "--host", HOST]
+            command += ["--backend-store-uri", "sqlite:///mlruns.db"]
             mlflow = started.enter_context(
                 process(
                     "The MLflow server",

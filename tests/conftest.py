@@ -1,6 +1,8 @@
 """The real servers, started once for the whole test run, and what many tests need."""
 
+import mmap
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -21,10 +23,15 @@ SMALL = {"holdout_days": "30", "n_estimators": "8", "epochs": "8"}
 # Warnings of these are errors in the projects that the tests run, as they are in the tests themselves.
 OWN_MODULES = ["__main__", "cache", "evaluate", "features", "validate"]
 
+# The artifact store's password in this test run. Nothing that is printed or left behind may hold it.
+PASSWORD = secrets.token_urlsafe(12)
+SAID_IT = pytest.StashKey[list[str]]()
 
-def pytest_configure() -> None:
+
+def pytest_configure(config: pytest.Config) -> None:
     """Let the servers be stopped before SIGTERM ends the test run."""
     signal.signal(signal.SIGTERM, lambda number, frame: pytest.exit("stopped by SIGTERM"))
+    config.stash[SAID_IT] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,7 +48,17 @@ def pytest_runtest_makereport(item: pytest.Item):
             if up := item.funcargs.get(fixture):
                 for child in up.started:
                     report.sections.append((f"log of {child.name.lower()}", "\n".join(last_lines(child.log))))
+    if any(PASSWORD in text for text in (report.longreprtext, *(text for _, text in report.sections))):
+        item.config.stash[SAID_IT].append(item.nodeid)
     return report
+
+
+def holds_password(path: Path) -> bool:
+    """Return whether the test run's password is in a file."""
+    if path.is_symlink() or not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(PASSWORD.encode()) >= 0
 
 
 @pytest.fixture(scope="session")
@@ -83,8 +100,20 @@ def free_port() -> Callable[[], int]:
 
 
 @pytest.fixture(scope="session")
-def running_servers(tmp_path_factory, free_port) -> Servers:
-    """Run the artifact store and the MLflow server, of which the environment tells the tests and their children."""
+def login() -> None:
+    """Give the artifact stores of this test run a password of their own, and tell their clients."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MLFLOW_FTP_USERNAME", "guest")
+        environment.setenv("MLFLOW_FTP_PASSWORD", PASSWORD)
+        yield
+
+
+@pytest.fixture(scope="session")
+def running_servers(tmp_path_factory, free_port, login, pytestconfig) -> Servers:
+    """Run the artifact store and the MLflow server, of which the environment tells the tests and their children.
+
+    When they have been stopped, the password must be in no file that the test run wrote, and in no test's output.
+    """
     state = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as environment, servers(state, state / "logs", free_port(), free_port()) as up:
         environment.setenv("MLFLOW_TRACKING_URI", up.tracking_uri)
@@ -92,10 +121,12 @@ def running_servers(tmp_path_factory, free_port) -> Servers:
         # mlflow run starts "python", which has to be this one.
         environment.setenv("PATH", str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
         yield up
+    assert not [path for path in tmp_path_factory.getbasetemp().rglob("*") if holds_password(path)]
+    assert not pytestconfig.stash[SAID_IT]
 
 
 @pytest.fixture(scope="session")
-def other_servers(tmp_path_factory, free_port) -> Servers:
+def other_servers(tmp_path_factory, free_port, login) -> Servers:
     """Run a second pair of servers, for the tests that would leave other data or models as the newest ones."""
     state = tmp_path_factory.mktemp("other")
     with servers(state, state / "logs", free_port(), free_port()) as up:

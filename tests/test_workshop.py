@@ -28,6 +28,7 @@ from servers import Servers, ftp_answers, get, listens, mlflow_answers, servers
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKSHOP = ROOT / "workshop.py"
+PLUGIN = Path("server/mlflow-ftp/pyproject.toml")
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no signals to send")
 
 
@@ -115,7 +116,7 @@ def any_door(tmp_path) -> Iterator[Callable[..., Door]]:
 def door(any_door) -> Callable[..., Door]:
     """Return a function that opens this project's own door, if its environment is made."""
     marker = ROOT / ".venv" / "installed-requirements.sha256"
-    digest = hashlib.sha256((ROOT / "requirements.txt").read_bytes()).hexdigest()
+    digest = hashlib.sha256((ROOT / "requirements.txt").read_bytes() + (ROOT / PLUGIN).read_bytes()).hexdigest()
     if not marker.exists() or marker.read_text() != digest:
         reason = ".venv does not have what requirements.txt says, and no test shall install it: python workshop.py test"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
@@ -287,8 +288,8 @@ class Project:
     def __init__(self, folder: Path):
         """Copy it."""
         self.folder = folder
-        (folder / "server").mkdir(parents=True)
-        for path in (WORKSHOP, *(ROOT / "server").glob("*.py")):
+        (folder / PLUGIN.parent).mkdir(parents=True)
+        for path in (WORKSHOP, ROOT / PLUGIN, *(ROOT / "server").glob("*.py")):
             shutil.copy(path, folder / path.relative_to(ROOT))
         self.require("pytest==1.0")
 
@@ -345,13 +346,22 @@ def test_other_requirements_are_installed_at_the_next_call(project, wheels, any_
     project.require("pytest==1.0", "another==1.0")
     call = any_door("test", script=project.script, **offline(wheels))
     assert call.ends() == 3
-    steps = ["requirements.txt has changed", "[2/3] Getting the installer uv", "[3/3] Installing 3 packages"]
+    steps = ["What the workshop needs has changed", "[2/3] Getting the installer uv", "[3/3] Installing 3 packages"]
     assert [step for step in steps if step not in call.text] == []
     assert "[1/3]" not in call.text, "the environment is kept, so it takes seconds"
     assert list(project.folder.glob(".venv/**/another.py"))
     project.require("pytest==1.0")
     assert any_door("test", script=project.script, **offline(wheels)).ends() == 3
     assert not list(project.folder.glob(".venv/**/another.py")), "what is not required any more is gone"
+
+
+def test_what_the_plugin_declares_is_written_down_anew_when_it_has_changed(project, wheels, any_door):
+    with (project.folder / PLUGIN).open("a") as file:
+        file.write("# another version\n")
+    call = any_door("test", script=project.script, **offline(wheels))
+    assert call.ends() == 3
+    assert "What the workshop needs has changed" in call.text
+    assert "What the workshop needs" not in any_door("test", script=project.script, **offline()).text
 
 
 def test_where_there_is_no_uv_pip_does_it(project, wheels, any_door, tmp_path):
@@ -535,12 +545,16 @@ def test_a_state_folder_that_cannot_be_made_is_named(door, tmp_path, free_port):
 
 @pytest.mark.slow
 @posix
-def test_both_servers_come_up_are_shown_and_are_gone_after_ctrl_c_even_if_it_comes_twice(door, tmp_path, free_port):
+def test_both_servers_come_up_are_shown_and_are_gone_after_ctrl_c_even_if_it_comes_twice(
+    door, tmp_path, free_port, monkeypatch
+):
+    monkeypatch.delenv("MLFLOW_FTP_PASSWORD", raising=False)
     ftp_port, mlflow_port, state = free_port(), free_port(), tmp_path / "state of größe"
     call = door("servers", "--ftp-port", ftp_port, "--mlflow-port", mlflow_port, "--state", state)
     call.says("Ctrl-C stops what was started here.")
     assert "Starting the artifact store and the MLflow server: done in" in call.text
     assert f"export MLFLOW_TRACKING_URI=http://127.0.0.1:{mlflow_port}\n" in call.text
+    assert "export MLFLOW_FTP_USERNAME=guest MLFLOW_FTP_PASSWORD=12345\n" in call.text
     assert f"ftp://127.0.0.1:{ftp_port}\n" in call.text
     assert ftp_answers(ftp_port)
     assert mlflow_answers(mlflow_port)

@@ -19,6 +19,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 from features import add_features
+from mlflow_ftp.preflight import preflight
 from validate import DataError, load
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +83,7 @@ def main() -> None:
     options = parser.parse_args()
     csv = PROJECT_ROOT / options.csv
 
+    preflight("data")
     with mlflow.start_run(), tempfile.TemporaryDirectory() as folder:
         mlflow.set_tag("step", "data")
         try:

@@ -13,6 +13,7 @@ import mlflow
 import pandas as pd
 import yaml
 from mlflow.models import infer_signature
+from mlflow_ftp.preflight import preflight
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 TARGETS = ["solar_GW", "wind_GW"]
@@ -55,6 +56,7 @@ parser.add_argument("--epochs", type=int, default=30, help="passes over the tabl
 parser.add_argument("--seed", type=int, default=42, help="of the weights at the start and of the order of the rows")
 parser.add_argument("--data-run", default="newest", help="run of 3_projects/data whose table is used")
 options = parser.parse_args()
+preflight("keras")
 
 with mlflow.start_run(), tempfile.TemporaryDirectory() as folder:
     table, data_run = read_table(options.data_run)

@@ -13,6 +13,7 @@ import mlflow
 import pandas as pd
 import yaml
 from mlflow.models import infer_signature
+from mlflow_ftp.preflight import preflight
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
@@ -50,6 +51,7 @@ def read_table(data_run: str) -> tuple[pd.DataFrame, str]:
 parser = argparse.ArgumentParser(description="Train a linear regression for solar and wind power.")
 parser.add_argument("--data-run", default="newest", help="run of 3_projects/data whose table is used")
 options = parser.parse_args()
+preflight("lr")
 
 with mlflow.start_run(), tempfile.TemporaryDirectory() as folder:
     table, data_run = read_table(options.data_run)

@@ -19,6 +19,7 @@ import pandas as pd
 from evaluate import TARGETS, climatology, errors, persistence, recorded
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow_ftp.preflight import preflight
 
 client = mlflow.MlflowClient()
 
@@ -137,6 +138,7 @@ def main() -> None:
     options = parser.parse_args()
     name = options.registered_model
 
+    preflight("registry")
     with mlflow.start_run(), tempfile.TemporaryDirectory() as folder:
         mlflow.set_tag("step", "registry")
         data = choose_table(options.data_run)

@@ -14,6 +14,7 @@ import mlflow
 import pandas as pd
 import yaml
 from mlflow.models import infer_signature
+from mlflow_ftp.preflight import preflight
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
@@ -55,6 +56,7 @@ parser.add_argument("--n-estimators", type=int, default=64, help="number of tree
 parser.add_argument("--max-depth", type=int, default=10, help="levels of each tree")
 parser.add_argument("--data-run", default="newest", help="run of 3_projects/data whose table is used")
 options = parser.parse_args()
+preflight("rf")
 
 with mlflow.start_run(), tempfile.TemporaryDirectory() as folder:
     table, data_run = read_table(options.data_run)

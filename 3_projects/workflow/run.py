@@ -7,7 +7,6 @@ whether it was run or reused, and why.
 """
 
 import argparse
-import ftplib
 import os
 import signal
 import sys
@@ -20,6 +19,7 @@ import cache
 import mlflow
 from mlflow.entities import Run
 from mlflow.exceptions import ExecutionException, MlflowException
+from mlflow_ftp.preflight import preflight
 
 PROJECTS = Path(__file__).resolve().parents[1]
 client = mlflow.MlflowClient()
@@ -166,6 +166,7 @@ def main() -> None:
     options = parser.parse_args()
     # Being stopped is like Ctrl-C. No run may stay "running" for ever.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    preflight("workflow")
     with mlflow.start_run():
         mlflow.set_tag("step", "workflow")
         try:
@@ -179,7 +180,7 @@ def main() -> None:
             for run in client.search_runs([parent.experiment_id], unfinished):
                 client.set_terminated(run.info.run_id, "KILLED")
             sys.exit("workflow: stopped")
-        except (MlflowException, OSError, EOFError, ftplib.Error) as error:
+        except (MlflowException, OSError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             message = f"the tracking server or the artifact store did not do its part: {reason}. Do both servers run?"
             sys.exit(f"workflow: {message}")

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -11,10 +12,12 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import mlflow
 import processes
+import psutil
 import pytest
 from processes import ProcessError
-from servers import ftp_answers, get, listens, mlflow_answers, servers
+from servers import SMALL, ftp_answers, get, listens, mlflow_answers, servers
 
 REFUSES_GUEST = [sys.executable, "-m", "pyftpdlib", "--interface", "127.0.0.1", "-u", "somebody", "-P", "else", "-p"]
 
@@ -76,7 +79,6 @@ def ftp_of_others(free_port: Callable[[], int]) -> Iterator[int]:
     [
         pytest.param("the artifact store", silent, id="silent for FTP"),
         pytest.param("the artifact store", web(200, b"<html>welcome</html>"), id="web for FTP"),
-        pytest.param("the artifact store", ftp_of_others, id="FTP of others"),
         pytest.param("an MLflow server", silent, id="silent for MLflow"),
         pytest.param("an MLflow server", web(404, b"nothing here"), id="web page not found"),
         pytest.param("an MLflow server", web(200, b"<html>welcome</html>"), id="web page"),
@@ -98,6 +100,35 @@ def test_a_port_on_which_something_else_answers_is_named_soon_and_nothing_is_sta
             pytest.fail("it is not our server")
     assert time.monotonic() - start < 15
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_artifact_store_with_another_login_is_named_and_nothing_is_started(free_port, tmp_path):
+    with (
+        ftp_of_others(free_port) as port,
+        pytest.raises(ProcessError, match=f"store on port {port} does not let 'guest' in. Set MLFLOW_FTP_USERNAME"),
+        servers(tmp_path / "state", tmp_path / "logs", port, free_port()),
+    ):
+        pytest.fail("it has another login")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_database_is_for_its_owner_only_and_takes_readers_beside_a_writer(running_servers):
+    database = running_servers.started[0].log.parents[1] / "mlruns.db"
+    if os.name == "posix":
+        assert [oct(path.stat().st_mode & 0o777) for path in database.parent.glob("mlruns.db*")] == ["0o600"] * 3
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_neither_an_address_nor_a_command_line_holds_the_password(running_servers):
+    password = os.environ["MLFLOW_FTP_PASSWORD"]
+    addresses = [experiment.artifact_location for experiment in mlflow.search_experiments()]
+    assert f"ftp://127.0.0.1:{running_servers.ftp_port}/artifacts/0" in addresses
+    assert not [address for address in addresses if "@" in address]
+    for child in running_servers.started:
+        leader = psutil.Process(child.popen.pid)
+        for process in (leader, *leader.children(recursive=True)):
+            assert password not in " ".join(process.cmdline())
 
 
 def test_healthy_servers_are_used_and_left_running(running_servers, tmp_path):
@@ -164,3 +195,26 @@ def test_a_database_is_refused_at_another_port_than_that_of_its_artifacts(runnin
         servers(state, state / "logs", free_port(), free_port()),
     ):
         pass
+
+
+@pytest.mark.slow
+def test_the_address_of_older_tutorials_works_too_with_the_password_in_it(free_port, tmp_path, monkeypatch):
+    for name in ("MLFLOW_FTP_USERNAME", "MLFLOW_FTP_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    ftp_port, port, folder = free_port(), free_port(), Path(processes.__file__).parent
+    store = [sys.executable, "ftpserver.py", "--port", ftp_port, "--root", tmp_path / "root"]
+    server = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", "sqlite:///mlruns.db", "--port", port]
+    server += ["--default-artifact-root", f"ftp://guest:12345@127.0.0.1:{ftp_port}/artifacts"]
+    plain = os.environ | SMALL | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (
+        processes.process("The artifact store", store, tmp_path / "ftp.log", cwd=folder, env=plain) as one,
+        processes.process("The MLflow server", server, tmp_path / "mlflow.log", cwd=tmp_path, env=plain) as other,
+    ):
+        one.wait_until(lambda: listens(ftp_port), 20)
+        other.wait_until(lambda: mlflow_answers(port), 120)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        with mlflow.start_run() as run:
+            mlflow.log_text("whole", "note.txt")
+        assert mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/note.txt") == "whole"
+        listed = get(f"http://127.0.0.1:{port}/ajax-api/2.0/mlflow/artifacts/list?run_id={run.info.run_id}")
+    assert "note.txt" in listed

@@ -1,0 +1,87 @@
+"""What is in a folder: MLSD says it exactly; a server that doesn't know MLSD is asked for what ``ls`` would show."""
+
+import re
+from dataclasses import dataclass
+
+from mlflow_ftp.connection import Connection
+from mlflow_ftp.errors import Refused, Trouble
+
+# Files under upload. They are nobody's business until they have their final name.
+PARTIAL = re.compile(r"\.partial-[0-9a-f]{32}")
+NOT_A_FOLDER = ("501", "550", "553")
+UNKNOWN_COMMAND = ("500", "502", "504")
+FACTS = re.compile(r"(?P<facts>(?:[^;= ]+=[^;]*;)*) (?P<name>.+)", re.DOTALL)
+# -rw-r--r--    1 1000     1000         1234 Nov 21 08:35 name
+LS = re.compile(
+    r"(?P<kind>[a-z-])\S{9,}\s+\d+\s+\S+\s+\S+\s+(?P<size>\d+)\s+\w+\s+\d+\s+[\d:]+ (?P<name>.+)", re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name in a folder; ``kind`` is "file", "dir", "link" or "other", ``size`` is in bytes if it is known."""
+
+    name: str
+    kind: str
+    size: int | None
+
+
+def entries(connection: Connection, folder: str) -> list[Entry] | None:
+    """Return all that is in a folder, files under upload too; None if it is no folder or isn't there."""
+    try:
+        if connection.has_mlsd:
+            try:
+                return _parse(connection, folder, f"MLSD {folder}", _from_facts)
+            except Refused as error:
+                if not error.starts(*UNKNOWN_COMMAND):
+                    raise
+                connection.has_mlsd = False
+        # ls would take blanks, stars and a leading minus of a path for something else: go there first.
+        connection.demand(f"CWD {folder}")
+        return _parse(connection, folder, "LIST -a", _from_ls)
+    except Refused as error:
+        if error.starts(*NOT_A_FOLDER):
+            return None
+        raise
+
+
+def _parse(connection: Connection, folder: str, command: str, read) -> list[Entry]:
+    listing = bytearray()
+    connection.receive(command, listing.extend)
+    found = []
+    for line in listing.split(b"\n"):
+        line = line.removesuffix(b"\r")
+        if not line or (read is _from_ls and line.startswith(b"total ")):
+            continue
+        try:
+            entry = read(line.decode())
+        except UnicodeDecodeError:
+            raise Trouble(f"a name in {folder} is not UTF-8; rename it on the server") from None
+        if entry is None or "/" in entry.name or "\r" in entry.name or "\0" in entry.name:
+            raise Trouble(f"the server lists {ascii(bytes(line))[1:]} in {folder}, which is not understood")
+        if entry.kind not in ("cdir", "pdir") and entry.name not in (".", ".."):
+            found.append(entry)
+    return found
+
+
+def _from_facts(line: str) -> Entry | None:
+    """Read a line such as ``type=file;size=1234;modify=20240101000000; name``."""
+    match = FACTS.fullmatch(line)
+    if not match:
+        return None
+    facts = dict(fact.lower().split("=", 1) for fact in match["facts"].split(";") if fact)
+    kind, size = facts.get("type", "file"), facts.get("size", "")
+    if kind.startswith("os.unix=s"):  # slink, symlink
+        kind = "link"
+    elif kind not in ("file", "dir", "cdir", "pdir"):
+        kind = "other"
+    return Entry(match["name"], kind, int(size) if size.isdecimal() else None)
+
+
+def _from_ls(line: str) -> Entry | None:
+    match = LS.fullmatch(line)
+    if not match:
+        return None
+    kind = {"-": "file", "d": "dir", "l": "link"}.get(match["kind"], "other")
+    name = match["name"].split(" -> ")[0] if kind == "link" else match["name"]
+    return Entry(name, kind, int(match["size"]))

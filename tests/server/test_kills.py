@@ -1,0 +1,202 @@
+"""Kill clients and servers in the middle of uploads, and look at what is under the final names."""
+
+import hashlib
+import multiprocessing
+import os
+import random
+import re
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mlflow
+import psutil
+import pytest
+import servers
+from clients import FAILED, forked, log_and_register, upload, upload_with_stock_client
+from mlflow_ftp import FTPArtifactRepository
+from processes import Process, child_environment
+
+pytestmark = pytest.mark.slow
+PARTIAL = re.compile(r"\.partial-[0-9a-f]{32}")
+SECONDS = 30  # what no step of these tests comes near
+
+
+class Store:
+    """An artifact store that can be killed and started again with the same command."""
+
+    def __init__(self, folder: Path, port: int):
+        self.root, self.port, self.log = folder / "root", port, folder / "ftpserver.log"
+        self.address = f"ftp://127.0.0.1:{port}"
+        self.start()
+
+    def start(self) -> None:
+        script = Path(servers.__file__).with_name("ftpserver.py")
+        command = [sys.executable, script, "--port", self.port, "--root", self.root]
+        self.process = Process("The artifact store", command, self.log, env=child_environment())
+        until(lambda: servers.listens(self.port) or self.process.popen.poll() is not None)
+        assert self.process.popen.poll() is None, self.log.read_text()
+
+    def kill(self) -> None:
+        self.process.popen.kill()
+        self.process.popen.wait()
+
+    def serves_others(self) -> bool:
+        """Return whether anybody but this process has a connection to the server."""
+        ours = {connection.laddr.port for connection in psutil.Process().net_connections("tcp")}
+        of_server = psutil.Process(self.process.popen.pid).net_connections("tcp")
+        return any(connection.raddr and connection.raddr.port not in ours for connection in of_server)
+
+    def digests(self, folder: str) -> dict[str, str]:
+        """Return the digests of what lies under final names in a folder, without asking the server."""
+        return digests(self.root / folder)
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.005)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = [path for path in folder.rglob("*") if path.is_file() and not PARTIAL.fullmatch(path.name)]
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def listed(client: FTPArtifactRepository, folder: str) -> set[str]:
+    """Return what a client sees below a folder."""
+    infos = client.list_artifacts(folder)
+    below = [listed(client, info.path) for info in infos if info.is_dir]
+    return {info.path.removeprefix("model/") for info in infos if not info.is_dir}.union(*below)
+
+
+def begin(deed: Callable, *arguments) -> multiprocessing.Process:
+    """Return a client that is at work."""
+    client, begun = forked(deed, *arguments)
+    client.start()
+    assert begun.wait(SECONDS)
+    return client
+
+
+def end(client: multiprocessing.Process) -> None:
+    client.join(SECONDS)
+    assert client.exitcode is not None, "the client hangs"
+
+
+def undisturbed(deed: Callable, *arguments) -> float:
+    """Return how many seconds something takes."""
+    client, start = begin(deed, *arguments), time.monotonic()
+    end(client)
+    assert client.exitcode == 0
+    return time.monotonic() - start
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch) -> None:
+    monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+
+@pytest.fixture
+def store(tmp_path, free_port, login) -> Iterator[Store]:
+    up = Store(tmp_path, free_port())
+    yield up
+    up.process.stop()
+    shutil.rmtree(up.root)
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    """Return a folder like that of a model: small files around one of 12 MB."""
+    content = random.Random(20)
+    sizes = {"MLmodel": 900, "code/model.py": 3000, "conda.yaml": 200, "model.pkl": 12_000_000, "zoo/last.txt": 90}
+    for name, size in sizes.items():
+        path = tmp_path / "source" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.randbytes(size))
+    return tmp_path / "source"
+
+
+def duration(deed: Callable, store: Store, source: Path) -> float:
+    """Return how many seconds an upload takes if nobody disturbs it."""
+    return statistics.median(undisturbed(deed, store.address, source, f"undisturbed{number}") for number in range(5))
+
+
+def moments(count: int, seconds: float) -> Iterator[tuple[int, float]]:
+    """Return numbered moments, spread evenly and at random over some seconds."""
+    chance = random.Random(count)
+    return ((number, (number + chance.random()) / count * seconds) for number in range(count))
+
+
+def look(store: Store, source: Path, folder: str) -> None:
+    """See on the disk and through a client that what has a final name is whole, and that going on needs no repair."""
+    sent = digests(source)
+    found = store.digests(f"{folder}/model")
+    assert found.items() <= sent.items()
+    client = FTPArtifactRepository(f"{store.address}/{folder}")
+    assert listed(client, "model") == set(found)
+    if found:
+        got = Path(client.download_artifacts("model"))
+        assert digests(got) == found
+        shutil.rmtree(got)
+    client.log_artifacts(str(source), "model")
+    assert store.digests(f"{folder}/model") == sent
+    shutil.rmtree(store.root / folder)
+
+
+@pytest.mark.parametrize(
+    ("deed", "kills"), [pytest.param(upload, 100, id="plugin"), pytest.param(upload_with_stock_client, 25, id="stock")]
+)
+def test_a_client_killed_at_any_moment_leaves_no_partial_file_under_a_final_name(deed, kills, store, source):
+    seconds, sent, unfinished = duration(deed, store, source), digests(source), 0
+    for number, moment in moments(kills, seconds):
+        folder = f"run{number}"
+        client = begin(deed, store.address, source, f"{folder}/model")
+        time.sleep(moment)
+        client.kill()
+        end(client)
+        assert store.digests(f"{folder}/model").items() <= sent.items()
+        until(lambda: not store.serves_others())
+        unfinished += "model.pkl" not in store.digests(f"{folder}/model")
+        look(store, source, folder)
+    assert kills / 10 < unfinished < kills
+
+
+def test_a_server_killed_at_any_moment_leaves_no_partial_file_under_a_final_name(store, source):
+    seconds, sent, unfinished = duration(upload, store, source), digests(source), 0
+    for number, moment in moments(100, seconds):
+        folder = f"run{number}"
+        client = begin(upload, store.address, source, f"{folder}/model")
+        time.sleep(moment)
+        store.kill()
+        found = store.digests(f"{folder}/model")
+        assert found.items() <= sent.items()
+        unfinished += "model.pkl" not in found
+        store.start()
+        end(client)
+        assert client.exitcode in (0, FAILED)
+        if client.exitcode == 0:
+            assert store.digests(f"{folder}/model") == sent
+        look(store, source, folder)
+    assert 10 < unfinished < 100
+
+
+def test_a_registered_version_always_loads_however_its_maker_ended(running_servers):
+    mlflow.set_tracking_uri(running_servers.tracking_uri)
+    api, name = mlflow.MlflowClient(), f"killed {os.urandom(4).hex()}"
+    arguments = log_and_register, running_servers.tracking_uri, api.create_experiment(name), name
+    seconds = undisturbed(*arguments, 0)
+    for number, moment in moments(10, seconds):
+        client = begin(*arguments, number)
+        time.sleep(moment)
+        client.kill()
+        end(client)
+        versions = api.search_model_versions(f"name = '{name}'")
+        assert versions
+        for version in versions:
+            if version.status == "READY":
+                assert len(mlflow.sklearn.load_model(f"models:/{name}/{version.version}").coef_) == 60_000
+    assert len(versions) < 11, "no kill came in time"

@@ -1,0 +1,407 @@
+"""Do what the page "For a team" says, with a real PostgreSQL, TLS and logins; check the compose file."""
+
+import base64
+import contextlib
+import http.client
+import json
+import os
+import re
+import secrets
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+import servers
+import yaml
+from processes import Process, child_environment, process
+
+SERVER = Path(servers.__file__).parent
+PAGE = (SERVER / "TEAM.md").read_text(encoding="utf-8")
+COMPOSE = SERVER / "compose.yaml"
+
+# What a person logs, and how everything that is registered is loaded.
+LOG = """
+import mlflow, numpy as np
+from sklearn.linear_model import LinearRegression
+x = np.arange(12.0).reshape(4, 3)
+mlflow.set_experiment("wind")
+with mlflow.start_run():
+    mlflow.log_metric("error", 0.5)
+    mlflow.log_text("wind", "notes.txt")
+    mlflow.sklearn.log_model(LinearRegression().fit(x, x[:, 0]), name="model", registered_model_name="wind",
+        serialization_format="cloudpickle", pip_requirements=["scikit-learn"])
+"""
+LOAD = """
+import json, mlflow, numpy as np
+found, x = {}, np.arange(12.0).reshape(4, 3)
+for version in mlflow.MlflowClient().search_model_versions():
+    run = mlflow.get_run(version.run_id)
+    prediction = mlflow.sklearn.load_model(f"models:/wind/{version.version}").predict(x).round(6).tolist()
+    notes = mlflow.artifacts.load_text(f"runs:/{version.run_id}/notes.txt")
+    found[version.version] = [run.data.metrics, prediction, notes]
+print(json.dumps(found))
+"""
+
+
+def blocks() -> list[str]:
+    """Return the indented passages of the page."""
+    found = re.findall(r"(?:^ {4,}\S.*\n|^\n(?= {4}))+", PAGE, re.MULTILINE)
+    return [textwrap.dedent(block).strip("\n") for block in found if block.strip()]
+
+
+def block(start: str) -> str:
+    """Return the one passage that begins so."""
+    (found,) = (text for text in blocks() if text.startswith(start))
+    return found
+
+
+@dataclass
+class Machine:
+    """A machine of a team, as small as can be: a folder for everything, three ports, and a password for each of all."""
+
+    folder: Path
+    ports: dict[str, int]
+    admin: str = field(default_factory=lambda: secrets.token_hex(12))
+    ada: str = field(default_factory=lambda: secrets.token_hex(12))
+    database: str = field(default_factory=lambda: rf"a:b\{secrets.token_hex(12)}")
+
+    def here(self, text: str) -> str:
+        """Return a passage of the page as it is typed on this machine."""
+        for there in ("mlflow", "backup", "workshop", "new"):
+            text = text.replace(f"/srv/{there}", str(self.folder / there))
+        # The one name is for the certificate and has to lead here, the other one is what the reverse proxy hands on.
+        text = re.sub(r"(ftps://|CN=|DNS:)mlflow\.example\.org", r"\1localhost", text).replace("0.0.0.0", "127.0.0.1")
+        text = text.replace("_URI=https://mlflow.example.org", f"_URI=http://127.0.0.1:{self.ports['5000']}")
+        text = text.replace("sudo -u postgres ", "")
+        return re.sub(r"\b(5000|5432|2121)\b", lambda match: str(self.ports[match[0]]), text)
+
+    def settings(self, start: str) -> str:
+        """Return a passage of settings with the secrets put in."""
+        text = self.here(block(start))
+        texts = {
+            "<what is in ftp-password>": (self.folder / "mlflow" / "ftp-password").read_text().strip(),
+            "<at least 12 letters>": self.admin,
+            "<any long text that nobody guesses>": secrets.token_hex(12),
+            "<ada's>": self.ada,
+            "PASSWORD\n": re.sub(r"[\\:]", r"\\\g<0>", self.database) + "\n",
+        }
+        for placeholder, secret in texts.items():
+            text = (text + "\n").replace(placeholder, secret).removesuffix("\n")
+        return text + "\n"
+
+    def type(self, start: str, given: str = "", ok: tuple[int, ...] = (0,), **variables: str) -> str:
+        """Type a passage of the page; return what it says."""
+        return self.run(["bash", "-euc", self.here(block(start))], given, ok, **variables)
+
+    def run(self, command: list, given: str = "", ok: tuple[int, ...] = (0,), **variables: str) -> str:
+        """Run a command to its end; return what it says."""
+        env = child_environment(PGPASSFILE=str(self.folder / "mlflow" / "pgpass"), **variables)
+        done = subprocess.run(
+            command,
+            cwd=SERVER,
+            env=env,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            start_new_session=True,  # there is no terminal to ask for a password
+        )
+        assert done.returncode in ok, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def make_database(self) -> None:
+        """Make user and database as the page says, as PostgreSQL's own user."""
+        variables = {"PGHOST": "127.0.0.1", "PGPORT": str(self.ports["5432"]), "PGUSER": "postgres"}
+        self.type("sudo -u postgres createuser", f"{self.database}\n{self.database}\n", **variables)
+
+    def client(self, script: str) -> str:
+        """Run a program of ada's with the settings of the page; return what it prints."""
+        lines = self.settings("MLFLOW_TRACKING_URI=").replace("=certificate", f"={self.folder}/mlflow/certificate")
+        variables = dict(line.split("=", 1) for line in lines.splitlines())
+        return self.run([sys.executable, "-c", script], **variables)
+
+    def answer(self, login: str = "", host: str = "mlflow.example.org", method: str = "GET", **headers: str) -> int:
+        """Return the status with which the MLflow server answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports["5000"], timeout=20)
+        headers |= {"Host": host}
+        if login:
+            headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
+        with contextlib.closing(connection):
+            path = "/api/2.0/mlflow/experiments/" + ("get?experiment_id=0" if method == "GET" else "search")
+            connection.request(method, path, None if method == "GET" else '{"max_results": 1}', headers)
+            return connection.getresponse().status
+
+    @contextlib.contextmanager
+    def up(self) -> Iterator[list[Process]]:
+        """Run the artifact store and the MLflow server, started as the page says."""
+        logs, env = self.folder / "logs", child_environment()
+        passive = self.ports["passive"]
+        store = self.here(block("python ftpserver.py")).replace("30000-30999", f"{passive}-{passive + 30}")
+        mlflow = self.here(block("set -a")).replace("\nmlflow server", "\nexec mlflow server")
+        for name in ("MLFLOW_FTP_USERNAME", "MLFLOW_FTP_PASSWORD"):
+            env.pop(name)
+        with (
+            process("ftp", ["bash", "-euc", f"exec {store}"], logs / "ftp.log", SERVER, env) as ftp,
+            process("mlflow", ["bash", "-euc", mlflow], logs / "mlflow.log", self.folder, env) as server,
+        ):
+            ftp.wait_until(lambda: servers.listens(self.ports["2121"]), 30)
+            server.wait_until(lambda: servers.get(f"http://127.0.0.1:{self.ports['5000']}/health") == "OK", 120)
+            yield [ftp, server]
+
+
+@contextlib.contextmanager
+def postgresql(port: int) -> Iterator[None]:
+    """Run a PostgreSQL of our own, which does not want to be root, without the database that the page makes."""
+    found = [shutil.which("initdb"), *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")))]
+    if not any(found):
+        reason = "there is no PostgreSQL here; on Debian: apt-get install postgresql"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    programs = Path(next(filter(None, reversed(found)))).parent
+    nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
+    folder = Path(tempfile.mkdtemp(prefix="pg"))  # where nobody may go, and short enough for a socket's name
+    try:
+        if nobody:
+            shutil.chown(folder, "nobody")
+        initdb = [*nobody, programs / "initdb", "--username=postgres", "--auth-local=trust", "--auth-host=trust"]
+        subprocess.run([*initdb, "--no-sync", "-D", folder / "data"], check=True, capture_output=True, timeout=120)
+        # Only its own administrator gets in without a password.
+        lines = "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+        (folder / "data" / "pg_hba.conf").write_text(lines)
+        command = [*nobody, programs / "postgres", "-D", folder / "data", "-k", folder, "-p", str(port)]
+        with process("postgres", command, folder / "log", folder) as server:
+            ready = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
+            server.wait_until(lambda: subprocess.run(ready, capture_output=True, timeout=20).returncode == 0, 60)
+            yield
+    finally:
+        shutil.rmtree(folder)
+
+
+def new_machine(folder: Path, free_port) -> Machine:
+    """Return a machine with the secrets of the page."""
+    if os.name == "nt":
+        pytest.skip("the page is for Linux")
+    ports = {name: free_port() for name in ("5000", "5432", "2121")}
+    machine = Machine(folder, ports | {"passive": free_port()})
+    machine.type("umask")
+    machine.type("openssl req")
+    for name, start in (("pgpass", "127.0.0.1"), ("mlflow.env", "MLFLOW_BACKEND"), ("auth.ini", "[mlflow]")):
+        path = folder / "mlflow" / name
+        path.touch(mode=0o600)
+        path.write_text(machine.settings(start))
+    return machine
+
+
+def add_ada(machine: Machine) -> None:
+    """Give ada a login, by the command of the page; without a terminal the two passwords come as lines."""
+    command = machine.here(block("python -c")).replace("import getpass, os;", "import os;")
+    command = re.sub(r"getpass\.getpass\('[^']*'\)", "input()", command)
+    machine.run(["bash", "-euc", command], f"{machine.admin}\n{machine.ada}\n")
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory, free_port) -> Iterator[Machine]:
+    machine = new_machine(tmp_path_factory.mktemp("team"), free_port)
+    with postgresql(machine.ports["5432"]):
+        machine.make_database()
+        with machine.up() as machine.processes:
+            add_ada(machine)
+            yield machine
+
+
+@pytest.mark.slow
+def test_nobody_gets_in_without_a_login_of_the_team(team):
+    for login in ("", "admin:", "admin:password", "admin:password1234", "admin:12345", f"eve:{team.admin}"):
+        assert team.answer(login) == 401, login
+    assert team.answer(f"admin:{team.admin}") == 200
+    assert team.answer(f"ada:{team.ada}") == 200
+
+
+@pytest.mark.slow
+def test_the_server_answers_under_its_own_names_only_and_lets_only_its_own_pages_write(team):
+    login = f"admin:{team.admin}"
+    assert team.answer(login, host=f"127.0.0.1:{team.ports['5000']}") == 200
+    assert team.answer(login, host="elsewhere.example.org") == 403
+    for origin, status in (("https://mlflow.example.org", 200), ("https://elsewhere.example.org", 403)):
+        headers = {"Content-Type": "application/json", "Origin": origin}
+        assert team.answer(login, method="POST", **headers) == status
+
+
+@pytest.mark.slow
+def test_a_model_goes_over_tls_into_the_store_and_comes_back(team):
+    team.client(LOG)
+    found = json.loads(team.client(LOAD))
+    assert list(found.values()) == [[{"error": 0.5}, [0, 3, 6, 9], "wind"]] * len(found)
+    assert any((team.folder / "mlflow" / "ftp_root").rglob("MLmodel"))
+
+
+@pytest.mark.slow
+def test_no_secret_is_in_a_command_a_log_the_database_or_readable_by_others(team):
+    team.client(LOG)
+    settings = dict(line.split("=", 1) for line in team.settings("MLFLOW_BACKEND").splitlines())
+    ftp = settings["MLFLOW_FTP_PASSWORD"]
+    every = {ftp, team.admin, team.ada, team.database}
+    for child in team.processes:
+        for part in (psutil.Process(child.popen.pid), *psutil.Process(child.popen.pid).children(recursive=True)):
+            assert not any(secret in text for text in part.cmdline() for secret in every)
+        assert not any(secret in child.log.read_text() for secret in every)
+    address = f"postgresql://mlflow@127.0.0.1:{team.ports['5432']}/mlflow"
+    dump = team.run(["pg_dump", "--dbname", address])
+    assert "ftps://localhost:" in dump
+    assert not any(secret in dump for secret in every)
+    folder = team.folder / "mlflow"
+    for path in (folder, *(folder / name for name in ("ftp-password", "pgpass", "mlflow.env", "auth.ini", "key.pem"))):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+@pytest.mark.slow
+def test_the_small_settings_of_the_page_make_two_processes(team):
+    server = psutil.Process(team.processes[1].popen.pid)
+    family = [server, *server.children(recursive=True)]
+    assert len(family) == 2
+    assert sum(part.memory_info().rss for part in family) < 1e9
+
+
+@pytest.mark.slow
+def test_the_commands_of_housekeeping_work_on_a_team_s_servers(team):
+    team.client(LOG)
+    login = {
+        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{team.ports['5000']}",
+        "MLFLOW_TRACKING_USERNAME": "admin",
+        "MLFLOW_TRACKING_PASSWORD": team.admin,
+        "MLFLOW_FTP_CA_FILE": str(team.folder / "mlflow" / "certificate.pem"),
+        "MLFLOW_FTP_USERNAME": "mlflow",
+        "MLFLOW_FTP_PASSWORD": (team.folder / "mlflow" / "ftp-password").read_text().strip(),
+    }
+    team.type("mlflow gc", **login)
+    said = team.type("python sweep.py", **login)
+    assert said.splitlines()[0].startswith(f"ftps://localhost:{team.ports['2121']}/artifacts/: 0 leftovers")
+
+
+@pytest.mark.slow
+def test_everything_is_there_after_a_backup_and_a_restore_on_a_new_machine(tmp_path, free_port):
+    machine = new_machine(tmp_path, free_port)
+    with postgresql(machine.ports["5432"]):
+        machine.make_database()
+        with machine.up():
+            add_ada(machine)
+            machine.client(LOG)
+            before = machine.client(LOAD)
+            # tar ends with status 1 if a client logs at that moment.
+            machine.type("mkdir -p /srv/backup", ok=(0, 1))
+    shutil.rmtree(tmp_path / "mlflow" / "ftp_root")
+    with postgresql(machine.ports["5432"]):
+        machine.make_database()
+        machine.type("pg_restore")
+        with machine.up():
+            assert machine.answer(f"ada:{machine.ada}") == 200
+            assert machine.client(LOAD) == before
+            machine.client(LOG)
+    assert len(json.loads(before)) == 1
+
+
+def test_the_commands_for_sqlite_save_and_restore(tmp_path):
+    machine = Machine(tmp_path, dict.fromkeys(("5000", "5432", "2121"), 0))
+    (tmp_path / "workshop" / "ftp_root").mkdir(parents=True)
+    (tmp_path / "workshop" / "ftp_root" / "model").write_text("wind")
+    servers.prepare(tmp_path / "workshop" / "mlruns.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "workshop" / "mlruns.db")) as database, database:
+        database.execute("CREATE TABLE runs (name TEXT)")
+    machine.type("python backup.py save")
+    machine.type("python backup.py restore")
+    assert (tmp_path / "new" / "ftp_root" / "model").read_text() == "wind"
+
+
+def test_every_passage_of_the_page_is_typed_by_a_test():
+    own = Path(__file__).read_text(encoding="utf-8")
+    starts = re.findall(r'(?:type|block|settings)\("([^"]+)"', own) + re.findall(r'\("[a-z.]+", "([^"]+)"\)', own)
+    untyped = [text for text in blocks() if not text.startswith(tuple(starts))]
+    assert [text.split()[0] for text in untyped] == ["mlflow.example.org"], "only the proxy's configuration is not"
+
+
+# -- the compose file
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict:
+    return yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
+
+
+def test_images_have_a_version(compose):
+    dockerfile = (SERVER / "compose" / "Dockerfile").read_text(encoding="utf-8")
+    images = [service["image"] for service in compose["services"].values()]
+    images += re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+    assert len(images) == 4
+    for image in images:
+        assert re.fullmatch(r"[a-z-]+:\d[\w.-]*", image), image
+
+
+def test_the_image_has_the_project_s_versions_of_what_it_installs(root):
+    dockerfile = (SERVER / "compose" / "Dockerfile").read_text(encoding="utf-8")
+    packages = re.search(r"--constraint versions\.txt \\\n +(.*) \\", dockerfile)[1].replace('"', "").split()
+    direct = (root / "requirements.in").read_text(encoding="utf-8")
+    assert "./mlflow-ftp" in packages
+    for package in packages:
+        assert package == "./mlflow-ftp" or f"\n{package}==" in direct
+
+
+def test_nothing_is_reachable_from_outside_unless_the_user_says_so(compose):
+    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
+    assert len(ports) == 3
+    for port in ports:
+        assert port.startswith(("127.0.0.1:", "${FTP_ADDRESS:-127.0.0.1}:")), port
+    assert "ports" not in compose["services"]["postgres"]
+
+
+def test_secrets_come_from_files_only(compose):
+    named = {name for service in compose["services"].values() for name in service["secrets"]}
+    assert named == set(compose["secrets"])
+    assert all(secret["file"].startswith("compose/secrets/") for secret in compose["secrets"].values())
+    assert "secrets/" in (SERVER / "compose" / ".gitignore").read_text()
+    for service in compose["services"].values():
+        for name, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|SECRET|KEY", name):
+                assert value.startswith("/run/secrets/"), name
+        assert not re.search(r"://[^/\s]*:[^/\s]*@", json.dumps(service)), "no password is in an address"
+
+
+def test_every_service_is_watched_restarted_and_not_root(compose):
+    for name, service in compose["services"].items():
+        assert service["healthcheck"]["test"][0] == "CMD", name
+        assert service["restart"] == "unless-stopped"
+        assert service["user"] == "1000:1000"
+        assert service["cap_drop"] == ["ALL"]
+
+
+def test_containers_have_the_settings_of_the_page(compose):
+    """The servers' options, and the settings that do not differ between a machine and a container."""
+    lines = dict(line.split("=", 1) for line in block("MLFLOW_BACKEND").splitlines())
+    environment = compose["services"]["mlflow"]["environment"]
+    for name in ("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "MLFLOW_DISABLE_TELEMETRY", "MLFLOW_FTP_USERNAME"):
+        assert environment[name] == lines[name]
+    options = set(re.findall(r"--[a-z-]+", block("python ftpserver.py")))
+    assert options - {"--port"} == {option.split("=")[0] for option in compose["services"]["ftp"]["command"][2:]}
+    command = compose["services"]["mlflow"]["command"][-1]
+    for option in ("--app-name basic-auth", "--workers 1"):
+        assert option in command
+        assert option in block("set -a")
+    of_page, of_container = block("[mlflow]"), (SERVER / "compose" / "auth.ini").read_text(encoding="utf-8")
+    assert of_container.replace("@postgres:", "@127.0.0.1:").split("\n", 1)[1].strip() == of_page
+
+
+@pytest.mark.skipif(not shutil.which("docker-compose"), reason="there is no docker-compose here")
+def test_docker_compose_can_read_the_file_once_it_has_a_name():
+    command = ["docker-compose", "--file", COMPOSE, "config", "--quiet"]
+    for variables, status in (({}, 1), ({"SERVER_NAME": "mlflow.example.org"}, 0)):
+        done = subprocess.run(
+            command, env=child_environment(**variables), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == status, done.stderr

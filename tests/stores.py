@@ -1,0 +1,162 @@
+"""An artifact store as a process of its own, and a client that says exactly what a test wants."""
+
+import contextlib
+import ftplib
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import servers
+
+SCRIPT = Path(servers.__file__).with_name("ftpserver.py")
+SECONDS = 20  # what nothing here comes near
+
+
+@dataclass
+class Store:
+    """An artifact store that runs: where, on which folder, and who may log in."""
+
+    port: int
+    root: Path
+    process: subprocess.Popen
+    log: Path
+    password: str
+    user: str = "guest"
+
+    @contextlib.contextmanager
+    def login(self, client: ftplib.FTP | None = None, host: str = "127.0.0.1") -> Iterator[ftplib.FTP]:
+        """Be logged in."""
+        with client or ftplib.FTP(timeout=SECONDS) as ftp:
+            ftp.connect(host, self.port)
+            ftp.login(self.user, self.password)
+            if isinstance(ftp, ftplib.FTP_TLS):
+                ftp.prot_p()
+            ftp.voidcmd("TYPE I")
+            try:
+                yield ftp
+            finally:
+                ftp.close()  # a QUIT in the middle of a transfer would wait for its end
+
+    @contextlib.contextmanager
+    def stranger(self, host: str = "127.0.0.1") -> Iterator["Stranger"]:
+        """Be connected, not logged in."""
+        with (
+            socket.create_connection((host, self.port), timeout=SECONDS) as connection,
+            connection.makefile("rb") as lines,
+        ):
+            yield Stranger(connection, lines)
+
+    def partial(self) -> list[Path]:
+        """Return the files on their way in."""
+        return [path for path in self.root.rglob("*") if re.fullmatch(r"\.partial-[0-9a-f]{32}", path.name)]
+
+
+class Stranger:
+    """Somebody who sends bytes and reads lines."""
+
+    def __init__(self, connection: socket.socket, lines: BinaryIO):
+        self.connection, self.lines = connection, lines
+
+    def send(self, text: str | bytes) -> None:
+        """Send exactly this."""
+        self.connection.sendall(text if isinstance(text, bytes) else text.encode())
+
+    def line(self) -> str:
+        """Return the next line; the empty text if the server has ended the connection."""
+        try:
+            return self.lines.readline().decode().strip()
+        except ConnectionError:
+            return ""
+
+    def rest(self) -> list[str]:
+        """Return all lines until the server ends the connection; fails if it does not."""
+        return list(iter(self.line, ""))
+
+
+def options(root: Path, port: int, *arguments: str) -> list[str]:
+    """Return the options for a store."""
+    return ["--port", str(port), "--root", str(root), *arguments]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Return an environment in which nothing but these variables is about a login."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_FTP_")} | variables
+
+
+@contextlib.contextmanager
+def store(
+    folder: Path,
+    port: int,
+    *arguments: str,
+    first: str = "",
+    root: Path | None = None,
+    limit: int = 0,
+    **variables: str,
+) -> Iterator[Store]:
+    """Have a store in a process of its own; its log must hold no password and no traceback.
+
+    ``first`` is Python that runs in that process before, to make a time shorter or longer. No file of that process
+    gets longer than ``limit`` bytes, as if its disk was full.
+    """
+    code = f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r}); import transfers, logins, ftpserver; {first}\n"
+    root, log = root or folder / "root", folder / "log"
+    variables.setdefault("MLFLOW_FTP_PASSWORD", secrets.token_urlsafe(12))
+    command = [sys.executable, "-c", f"{code}ftpserver.main()", *options(root, port, *arguments)]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=output,
+            env=environment(**variables),
+            preexec_fn=(lambda: limit_files(limit)) if limit else None,
+        )
+    up = Store(port, root, process, log, variables["MLFLOW_FTP_PASSWORD"])
+    try:
+        until(lambda: b" serving " in log.read_bytes() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        yield up
+    finally:
+        process.terminate()
+        process.wait(SECONDS)
+    assert process.returncode == 0
+    text = log.read_text()
+    assert "Traceback" not in text, text
+    assert up.password not in text
+
+
+def limit_files(size: int) -> None:
+    """Let no file of this process get longer."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.01)
+
+
+def refused(*arguments: str, **variables: str) -> str:
+    """Return the one line with which the program refuses to start."""
+    done = subprocess.run(
+        [sys.executable, SCRIPT, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+        env=environment(**variables),
+    )
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+    return done.stderr.strip().splitlines()[-1]
