@@ -7,8 +7,8 @@ It starts the artifact store, the same with TLS, and an MLflow server that passe
 an empty folder. Ratios are to one plain ftplib connection that logs in, makes the folder and sends or fetches one file
 after the other in blocks of 1 MiB: the practical limit of one connection. Every operation of every client begins with a
 new repository object in a new thread, so that nobody has a connection left, and each log-in counts. The best of some
-rounds counts, and the clients take turns within a round. Every download is compared with what was uploaded, outside the
-time.
+rounds counts; within a round the clients take turns, each round beginning with another one. Every download is compared
+with what was uploaded, outside the time.
 
 With --latency the clients go through a relay that holds everything back for that many milliseconds each way, so that a
 question and its answer take twice as much. Connections are still opened at once. It needs Linux, where 127.0.0.2 is
@@ -279,7 +279,7 @@ def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description="Time up, list and down with the artifact store and its rivals.")
     parser.add_argument("--megabytes", type=int, default=200, help="size of the large file (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="the best of them counts (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=6, help="the best of them counts (default: %(default)s)")
     parser.add_argument(
         "--latency", type=float, default=0, metavar="MS", help="milliseconds that everything takes longer, each way"
     )
@@ -296,7 +296,7 @@ def main() -> None:
         for turn in range(options.rounds):
             progress = Progress(f"Round {turn + 1} of {options.rounds}")
             for files, source in sources.items():
-                for client in others:
+                for client in others[turn % len(others) :] + others[: turn % len(others)]:
                     progress([f"{files}: {client.name}"])
                     seconds = measure(client, source, f"{source.name}-{turn}", state / "got")
                     for kept in list(state.rglob(f"{source.name}-{turn}")):

@@ -156,6 +156,7 @@ def make_server(options: argparse.Namespace) -> Server:
 def main() -> None:
     """Serve until Ctrl-C."""
     options = parse()
+    os.umask(0o077)  # what is stored is for the user who runs the server, and for who logs in
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
         options.root.mkdir(parents=True, exist_ok=True)

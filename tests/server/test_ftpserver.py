@@ -46,6 +46,17 @@ def test_a_user_uploads_lists_downloads_renames_and_deletes(running):
     assert not (running.root / "life").exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_what_is_stored_is_for_the_user_who_runs_the_server(running):
+    with running.login() as ftp:
+        ftp.mkd("private")
+        ftp.storbinary("STOR private/note.txt", io.BytesIO(b"note"))
+        modes = [oct((running.root / name).stat().st_mode & 0o777) for name in ("private", "private/note.txt")]
+        ftp.delete("private/note.txt")
+        ftp.rmd("private")
+    assert modes == ["0o700", "0o600"]
+
+
 def test_typed_plainly_it_lets_the_guest_in_on_this_machine_only(tmp_path, free_port):
     port, log = free_port(), tmp_path / "log"
     command = [sys.executable, "ftpserver.py", "--root", tmp_path / "root"]

@@ -212,9 +212,9 @@ def test_the_address_of_older_tutorials_works_too_with_the_password_in_it(free_p
     ):
         one.wait_until(lambda: listens(ftp_port), 20)
         other.wait_until(lambda: mlflow_answers(port), 120)
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-        with mlflow.start_run() as run:
-            mlflow.log_text("whole", "note.txt")
-        assert mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/note.txt") == "whole"
-        listed = get(f"http://127.0.0.1:{port}/ajax-api/2.0/mlflow/artifacts/list?run_id={run.info.run_id}")
+        client = mlflow.MlflowClient(f"http://127.0.0.1:{port}")
+        run_id = client.create_run("0").info.run_id
+        client.log_text(run_id, "whole", "note.txt")
+        assert Path(client.download_artifacts(run_id, "note.txt")).read_text() == "whole"
+        listed = get(f"http://127.0.0.1:{port}/ajax-api/2.0/mlflow/artifacts/list?run_id={run_id}")
     assert "note.txt" in listed

@@ -103,7 +103,8 @@ class Machine:
 
     def run(self, command: list, given: str = "", ok: tuple[int, ...] = (0,), **variables: str) -> str:
         """Run a command to its end; return what it says."""
-        env = child_environment(PGPASSFILE=str(self.folder / "mlflow" / "pgpass"), **variables)
+        name, path = self.here(block("export PGPASSFILE")).removeprefix("export ").split("=")
+        env = child_environment(**{name: path}, **variables)
         done = subprocess.run(
             command,
             cwd=SERVER,

@@ -2,11 +2,10 @@
 
 import contextlib
 import ftplib
-import os
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from mlflow_ftp.errors import Busy, Lost, Trouble, clean, is_loss, reason, refusal
@@ -26,12 +25,16 @@ class Server:
     port: int
     tls: bool
     login: Login
-    authorities: str | None = field(default_factory=lambda: os.environ.get("MLFLOW_FTP_CA_FILE") or None)
+    authorities: str | None
     """The PEM file of the certificates to trust; None for those that the system trusts."""
 
     def __str__(self) -> str:
         """Return host and port as they stand in an address."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def quote(self, reply: str) -> str:
+        """Return for people what the server said; it may have repeated the password."""
+        return reply.replace(self.login.password, "***") if self.login.password else reply
 
 
 class Connection(ftplib.FTP):
@@ -80,7 +83,9 @@ class Connection(ftplib.FTP):
         text = self._line()
         code, more = text[:3], text[3:4] == "-"
         if not (code.isdecimal() and code.isascii() and len(code) == 3):
-            raise Trouble(f"what answers at {self.server} is not an FTP server, it says {text!r}; check host and port")
+            raise Trouble(
+                f"what answers at {self.server} is not an FTP server, it says {self.server.quote(text)!r}; check host and port"
+            )
         while more:
             line = self._line()
             more = line[:4].strip() != code
@@ -91,7 +96,7 @@ class Connection(ftplib.FTP):
 
     def _line(self) -> str:
         try:
-            return clean(self.getline(), self.server.login.password)
+            return clean(self.getline())
         except ftplib.Error:
             raise Trouble(f"what answers at {self.server} is not an FTP server, its lines have no end") from None
 
@@ -110,7 +115,8 @@ class Connection(ftplib.FTP):
         try:
             port = (ftplib.parse227(passive) if passive.startswith("227") else ftplib.parse229(passive, peer))[1]
         except (ftplib.Error, ValueError):
-            raise Trouble(f"the server at {self.server} names no data channel, it says {passive!r}") from None
+            said = self.server.quote(passive)
+            raise Trouble(f"the server at {self.server} names no data channel, it says {said!r}") from None
         data = without_delay(socket.socket(self.af))
         try:
             data.settimeout(self.timeout)

@@ -68,18 +68,16 @@ def reason(error: BaseException) -> str:
     return clean(next((text for name in names if (text := getattr(error, name, None))), str(error)))
 
 
-def clean(text: str, password: str = "") -> str:
-    """Return what a server said in one line of bearable length, without the password that it may repeat."""
-    if password:
-        text = text.replace(password, "***")
+def clean(text: str) -> str:
+    """Return what a server said in one line of bearable length, with nothing in it that moves a cursor."""
     return re.sub(r"[^ -~\xa0-\U0010ffff]+", " ", text).strip()[:200]
 
 
 def explain(error: BaseException, server: object, doing: str, path: str, seconds: float) -> MlflowException:
     """Return the error for people, which says what was being done, to which path, on which server."""
-    text, code = str(error), INTERNAL_ERROR
+    text, code = server.quote(str(error)), INTERNAL_ERROR
     if isinstance(error, Trouble):
-        code = error.code
+        text, code = str(error), error.code
     elif isinstance(error, Refused) and error.starts("452", "552"):
         text = f"the disk of the server at {server} is full ({text}); free space there and repeat"
     elif isinstance(error, Refused) and error.starts("550") and doing == "read":
@@ -95,7 +93,7 @@ def explain(error: BaseException, server: object, doing: str, path: str, seconds
         text = f"the server at {server} said nothing for {seconds:g} s; look at its log, or raise MLFLOW_FTP_TIMEOUT"
         code = TEMPORARILY_UNAVAILABLE
     elif is_loss(error):
-        text = f"the connection to {server} broke ({reason(error)}); look at the server's log and the network"
+        text = f"the connection to {server} broke ({server.quote(reason(error))}); look at the server's log and the network"
         code = TEMPORARILY_UNAVAILABLE
     elif isinstance(error, OSError):
         text = f"{error.filename or 'a local file'}: {error.strerror or text}"

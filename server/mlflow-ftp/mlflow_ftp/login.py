@@ -42,11 +42,11 @@ def _no_answer(server: Server, seconds: float, error: Exception) -> Trouble:
 
 
 def _greet(connection: Connection) -> None:
-    greeting = connection.reply()
+    server, greeting = connection.server, connection.reply()
     if greeting.startswith("120"):  # ready soon
         greeting = connection.reply()
     if not greeting.startswith("2"):
-        raise Trouble(f"the server at {connection.server} takes nobody in ({greeting}); look at its log")
+        raise Trouble(f"the server at {server} takes nobody in ({server.quote(greeting)}); look at its log")
 
 
 def _secure(connection: Connection) -> None:
@@ -57,7 +57,7 @@ def _secure(connection: Connection) -> None:
     (reply,) = connection.ask("AUTH TLS")
     if not reply.startswith("2"):
         raise Trouble(
-            f"the server at {server} offers no TLS ({reply}); switch it on there, or write ftp:// if everybody on the "
+            f"the server at {server} offers no TLS ({server.quote(reply)}); switch it on there, or write ftp:// if everybody on the "
             "way may read the password and the data"
         )
     connection.context = _context(server.authorities)
@@ -101,13 +101,14 @@ def _name(connection: Connection) -> None:
             f"netrc; these came from {login.source}"
         )
     raise Trouble(
-        f"the server at {server} does not let the user {login.user!r} in ({reply}); {advice}", PERMISSION_DENIED
+        f"the server at {server} does not let the user {login.user!r} in ({server.quote(reply)}); {advice}",
+        PERMISSION_DENIED,
     )
 
 
 def _set_up(connection: Connection) -> None:
     """Ask for plain bytes, and for TLS on data channels; also for UTF-8 and short listings, which not all offer."""
-    needed = ["TYPE I", *(["PBSZ 0", "PROT P"] if connection.context else [])]
+    server, needed = connection.server, ["TYPE I", *(["PBSZ 0", "PROT P"] if connection.context else [])]
     for reply in connection.ask(*needed, "OPTS UTF8 ON", "OPTS MLST type;size;")[: len(needed)]:
         if reply[0] != "2":
-            raise Trouble(f"the server at {connection.server} can't do what is needed ({reply})")
+            raise Trouble(f"the server at {server} can't do what is needed ({server.quote(reply)})")

@@ -31,10 +31,14 @@ def each(task: Callable[[Item], None], items: Collection[Item], title: str) -> N
 
     helpers = [threading.Thread(target=work) for _ in range(min(WORKERS - 1, len(items) // WORTH))]
     with ArtifactProgressBar.files(title, len(items)) as bar:
-        for helper in helpers:
-            helper.start()
-        work()
-        for helper in helpers:
-            helper.join()
+        try:
+            for helper in helpers:
+                helper.start()
+            work()
+            for helper in helpers:
+                helper.join()
+        except BaseException as error:  # Ctrl-C: the others end after the file that they are at
+            errors.append(error)
+            raise
     if errors:
         raise errors[0]

@@ -136,13 +136,14 @@ class FTPArtifactRepository(ArtifactRepository):
         """Do something with this thread's connection; password and time-out are looked up again each time."""
         address = self._address
         login = find_login(address.host, address.user, address.password)
-        server = Server(address.host, address.port, address.scheme == "ftps", login)
+        authorities = os.environ.get("MLFLOW_FTP_CA_FILE") or None
+        server = Server(address.host, address.port, address.scheme == "ftps", login, authorities)
         return pool.run(server, doing, path, deed, min(timeout(), most), reached)
 
 
 def _target(folder: str | Path | None) -> str:
     """Return the absolute path of the folder for a download."""
-    if folder is None:
+    if not folder:
         return create_tmp_dir()
     target = Path(folder).absolute()
     if not target.exists():

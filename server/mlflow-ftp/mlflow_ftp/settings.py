@@ -70,9 +70,7 @@ def _ask_netrc(file: Path, host: str, user: str | None) -> tuple[str, str] | Non
         # Without an argument, Python also refuses a file of ~ that others can read.
         entry = netrc.netrc(file if told else None).authenticators(host)
     except netrc.NetrcParseError as error:  # its text may quote the password
-        reason = (
-            f"line {error.lineno} is wrong" if error.lineno else "others than its owner can read it, or it is cut off"
-        )
+        reason = f"line {error.lineno} is wrong" if error.lineno else "it is another user's, or others can read it"
     except UnicodeDecodeError:
         reason = "it is not text"
     except OSError as error:

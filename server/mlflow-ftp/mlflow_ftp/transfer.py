@@ -110,9 +110,7 @@ class Upload(Transfer):
             self.folder_exists = True
             self._send(connection)
         if self.sent != self.size or os.fstat(self.file.fileno()).st_size != self.size:
-            raise Trouble(
-                f"the local file changed while it was read, from {self.size} bytes; repeat when it is complete"
-            )
+            raise Trouble("the local file changed its size while it was read; repeat when it is complete")
         size, ready = connection.ask(f"SIZE {self.temporary}", f"RNFR {self.temporary}")
         arrived = size_of(connection, self.temporary, size)
         if arrived != self.size:

@@ -216,6 +216,8 @@ class Relay:
     freeze_after: tuple[str, int] | None = None
     freeze_at: str | None = None
     cut_at: list[str] = field(default_factory=list)
+    before_cut: Callable[[], None] = lambda: None
+    after_cut: Callable[[], None] = lambda: None
     commands: list[str] = field(default_factory=list)
     clients: int = 0
 
@@ -252,22 +254,19 @@ class Relay:
             with self.lock:
                 self.open += [client, server]
             budget = {"up": None, "down": None}
-            if port != self.port and self.cuts:
-                direction, count = self.cuts[0]
-                budget[direction] = count
-            elif port != self.port and self.freeze_after:
-                direction, count = self.freeze_after
-                budget[direction] = count
-            for source, target, direction in ((client, server, "up"), (server, client, "down")):
-                source.settimeout(None)
-                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.start(self.pump, source, target, direction, port == self.port, budget[direction])
+            if port != self.port:
+                budget |= dict([*self.cuts, self.freeze_after or ("", 0)][:1])
+            with contextlib.suppress(OSError):  # another thread may have cut it already
+                for source, target, direction in ((client, server, "up"), (server, client, "down")):
+                    source.settimeout(None)
+                    source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    self.start(self.pump, source, target, direction, port == self.port, budget[direction])
 
     def pump(self, source, target, direction: str, control: bool, budget: int | None) -> None:
         with contextlib.suppress(OSError):
             while block := source.recv(65536):
                 if control and direction == "up":
-                    lines = block.decode().split("\r\n")[:-1]
+                    lines = block.decode("latin-1").split("\r\n")[:-1]
                     self.commands += lines
                     if self.freeze_at and any(line.startswith(self.freeze_at) for line in lines):
                         self.frozen.set()
@@ -275,7 +274,7 @@ class Relay:
                         self.cut_at.pop(0)
                         target.sendall(block)
                         time.sleep(0.2)  # the server does it, and its reply is lost
-                        self.cut()
+                        self.break_off()
                         return
                 if budget is not None:
                     block, budget = block[:budget], budget - len(block)
@@ -286,11 +285,16 @@ class Relay:
                         self.frozen.set()
                     else:
                         self.cuts.pop(0)
-                        self.cut()
+                        self.break_off()
                         return
                 if self.frozen.is_set():
                     self.ended.wait()
             target.shutdown(socket.SHUT_WR)
+
+    def break_off(self) -> None:
+        self.before_cut()
+        self.cut()
+        self.after_cut()
 
     def cut(self) -> None:
         """Break all connections, as a network or a server does that goes away."""
