@@ -119,7 +119,7 @@ def listed(list_artifacts: Callable, path: str | None = None) -> dict[str, int |
     found = {}
     for info in list_artifacts(path):
         assert info.path not in found
-        found[info.path] = None if info.is_dir else info.file_size
+        found[info.path] = info.file_size
         if info.is_dir:
             found |= listed(list_artifacts, info.path)
     return found

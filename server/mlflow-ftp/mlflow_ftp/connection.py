@@ -46,6 +46,7 @@ class Connection(ftplib.FTP):
         self.server, self.has_mlsd = server, True
         self.context: ssl.SSLContext | None = None
         self.buffer: memoryview | None = None
+        self.heard = False  # whether a reply came since it was last set
         self.use(without_delay(socket.create_connection((server.host, server.port), seconds)))
 
     def use(self, control: socket.socket) -> None:
@@ -83,15 +84,15 @@ class Connection(ftplib.FTP):
         text = self._line()
         code, more = text[:3], text[3:4] == "-"
         if not (code.isdecimal() and code.isascii() and len(code) == 3):
-            raise Trouble(
-                f"what answers at {self.server} is not an FTP server, it says {self.server.quote(text)!r}; check host and port"
-            )
+            said = self.server.quote(text)
+            raise Trouble(f"what answers at {self.server} is not an FTP server, it says {said!r}; check host and port")
         while more:
             line = self._line()
             more = line[:4].strip() != code
             text = f"{text} {line}"[:LONGEST]
         if code == "421":
             raise Busy(text)
+        self.heard = True
         return text
 
     def _line(self) -> str:

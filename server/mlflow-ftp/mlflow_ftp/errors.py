@@ -93,7 +93,8 @@ def explain(error: BaseException, server: object, doing: str, path: str, seconds
         text = f"the server at {server} said nothing for {seconds:g} s; look at its log, or raise MLFLOW_FTP_TIMEOUT"
         code = TEMPORARILY_UNAVAILABLE
     elif is_loss(error):
-        text = f"the connection to {server} broke ({server.quote(reason(error))}); look at the server's log and the network"
+        said = server.quote(reason(error))
+        text = f"the connection to {server} broke ({said}); look at the server's log and the network"
         code = TEMPORARILY_UNAVAILABLE
     elif isinstance(error, OSError):
         text = f"{error.filename or 'a local file'}: {error.strerror or text}"

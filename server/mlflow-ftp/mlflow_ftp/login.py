@@ -57,8 +57,8 @@ def _secure(connection: Connection) -> None:
     (reply,) = connection.ask("AUTH TLS")
     if not reply.startswith("2"):
         raise Trouble(
-            f"the server at {server} offers no TLS ({server.quote(reply)}); switch it on there, or write ftp:// if everybody on the "
-            "way may read the password and the data"
+            f"the server at {server} offers no TLS ({server.quote(reply)}); switch it on there, or write ftp:// if "
+            "everybody on the way may read the password and the data"
         )
     connection.context = _context(server.authorities)
     try:
@@ -100,9 +100,9 @@ def _name(connection: Connection) -> None:
             "user and password are looked for in the address, in MLFLOW_FTP_USERNAME and MLFLOW_FTP_PASSWORD, and in "
             f"netrc; these came from {login.source}"
         )
+    said = server.quote(reply)
     raise Trouble(
-        f"the server at {server} does not let the user {login.user!r} in ({server.quote(reply)}); {advice}",
-        PERMISSION_DENIED,
+        f"the server at {server} does not let the user {login.user!r} in ({said}); {advice}", PERMISSION_DENIED
     )
 
 

@@ -82,12 +82,12 @@ def _persist(
     deadline, best, breaks, pause = None, reached(), 0, FIRST_PAUSE
     while True:
         connection = pool().take(server)
-        fresh, talked = connection is None, False
+        kept = connection is not None
         try:
-            if connection is None:
+            if not kept:
                 connection = log_in(server, deadline - time.monotonic() if deadline else seconds)
-            talked = True
             connection.wait(seconds)
+            connection.heard = False
             result = deed(connection)
         except Refused:
             pool().put(connection)
@@ -103,14 +103,15 @@ def _persist(
         else:
             pool().put(connection)
             return result
+        if kept and not connection.heard:  # closed by the server since the last operation: nothing has happened yet
+            continue
         now = time.monotonic()
         if reached() > best:
             deadline, best, breaks, pause = now + seconds, reached(), 0, FIRST_PAUSE
-        elif talked and fresh and not isinstance(failure, Busy):
+        elif connection and not isinstance(failure, Busy):
             breaks += 1
         deadline = deadline or now + seconds
         if breaks == TRIES or now + pause >= deadline:
             raise failure
-        if fresh:  # a stale connection is nothing to wait for
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)

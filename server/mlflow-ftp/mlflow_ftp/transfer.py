@@ -87,7 +87,7 @@ class Upload(Transfer):
         self.folder, self.folder_exists = posixpath.dirname(path), folder_exists
         self.temporary = posixpath.join(self.folder, temporary_name())
         self.sent: int | None = None  # None as long as there is no temporary file
-        self.kept = 0
+        self.kept, self.resumes = 0, True
 
     def reached(self) -> int:
         """Return how many bytes the server had when it was asked: what was sent since may be in no one's hands."""
@@ -96,13 +96,13 @@ class Upload(Transfer):
     def __call__(self, connection: Connection) -> None:
         """Send what the server doesn't have yet, compare the sizes, and only then give the file its name."""
         if self.sent is not None:
-            kept = size_of(connection, self.temporary) or 0
+            kept = (size_of(connection, self.temporary) or 0) if self.resumes else 0
             self.done = self.kept = kept if kept <= self.size else 0
         try:
             self._send(connection)
         except Refused as error:
-            if self.done:  # it doesn't resume: from the beginning then
-                self.done = 0
+            if self.done:  # from the beginning then
+                self.resumes = False
                 raise Lost(str(error)) from None
             if self.folder_exists or not error.starts("550", "553"):
                 raise

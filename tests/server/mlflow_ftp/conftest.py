@@ -60,14 +60,14 @@ def free_ports() -> Callable[[], tuple[int, range]]:
     return find
 
 
-def started(command: list, log: Path, **where) -> Store:
+def started(command: list, log: Path, host: str, **where) -> Store:
     """Start a server and wait until it listens."""
     with log.open("ab") as output:
         process = subprocess.Popen([str(part) for part in command], stdout=output, stderr=output)
     deadline = time.monotonic() + 20
     while True:
         try:
-            socket.create_connection(("127.0.0.1", where["port"]), timeout=1).close()
+            socket.create_connection((host, where["port"]), timeout=1).close()
         except OSError:
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
@@ -82,23 +82,23 @@ def started(command: list, log: Path, **where) -> Store:
 def start_store(login, free_ports) -> Callable[..., Store]:
     """Return a function that starts our server on a folder; the one who calls it stops the server."""
 
-    def start(state: Path, *options: str, ports: tuple[int, range] | None = None) -> Store:
+    def start(state: Path, *options: str, ports: tuple[int, range] | None = None, host: str = "127.0.0.1") -> Store:
         port, passive = ports or free_ports()
-        command = [sys.executable, SCRIPT, "--port", port, "--root", state / "root"]
+        command = [sys.executable, SCRIPT, "--host", host, "--port", port, "--root", state / "root"]
         command += ["--passive-ports", f"{passive[0]}-{passive[-1]}", *options]
         scheme = "ftps" if "--tls" in options else "ftp"
-        address = f"{scheme}://127.0.0.1:{port}/artifacts/1"
+        address = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/artifacts/1"
         return started(
-            command, state / "log", address=address, folder=state / "root/artifacts/1", port=port, passive=passive
+            command, state / "log", host, address=address, folder=state / "root/artifacts/1", port=port, passive=passive
         )
 
     return start
 
 
 @pytest.fixture(scope="module")
-def store(start_store, tmp_path_factory) -> Iterator[Store]:
+def plain_store(start_store, tmp_path_factory) -> Iterator[Store]:
     """Run our server."""
-    up = start_store(tmp_path_factory.mktemp("store"))
+    up = start_store(tmp_path_factory.mktemp("plain_store"))
     yield up
     up.stop()
 
@@ -115,6 +115,33 @@ def tls_store(start_store, tmp_path_factory) -> Iterator[Store]:
 def certificate(tls_store) -> Path:
     """Return the certificate of our server with TLS."""
     return tls_store.folder.parents[1].with_name("ftp_tls") / "certificate.pem"
+
+
+@pytest.fixture
+def start_bare(tmp_path, free_ports) -> Iterator[Callable[[tuple[str, ...]], Store]]:
+    """Return a function that starts a plain pyftpdlib server without some commands."""
+    with contextlib.ExitStack() as stack:
+
+        def start(missing: tuple[str, ...]) -> Store:
+            root, (port, passive) = tmp_path / "bare", free_ports()
+            root.mkdir()
+            code = f"""
+from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.servers import FTPServer
+FTPHandler.authorizer = DummyAuthorizer()
+FTPHandler.authorizer.add_user("ada", "lovelace", {str(root)!r}, perm="elradfmw")
+FTPHandler.proto_cmds = {{name: command for name, command in FTPHandler.proto_cmds.items() if name not in {missing}}}
+FTPHandler.passive_ports = {passive}
+FTPServer(("127.0.0.1", {port}), FTPHandler).serve_forever()
+"""
+            address = f"ftp://ada:lovelace@127.0.0.1:{port}/a"
+            where = {"address": address, "folder": root / "a", "port": port, "passive": passive}
+            up = started([sys.executable, "-c", code], tmp_path / "log of bare", "127.0.0.1", **where)
+            stack.callback(up.stop)
+            return up
+
+        yield start
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +185,7 @@ def start_vsftpd(tmp_path_factory, free_ports) -> Callable[..., Store]:
         return started(
             [program, config],
             state / "log",
+            "127.0.0.1",
             address=f"{scheme}://anonymous:x@127.0.0.1:{port}/writable/artifacts/1",
             folder=folder / "artifacts/1",
             port=port,
@@ -185,7 +213,7 @@ def vsftpd_tls(start_vsftpd, certificate) -> Iterator[Store]:
     up.stop()
 
 
-@pytest.fixture(params=["store", "tls_store", "vsftpd", "vsftpd_tls"])
+@pytest.fixture(params=["plain_store", "tls_store", "vsftpd", "vsftpd_tls"])
 def server(request, monkeypatch) -> Store:
     """Return one server of each kind in turn, with an empty folder."""
     if "tls" in request.param:

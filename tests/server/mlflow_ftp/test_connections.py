@@ -1,6 +1,7 @@
 """Connections are kept, shared by nobody, and closed; certificates are verified."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -15,10 +16,10 @@ from mlflow_ftp import FTPArtifactRepository
 from mlflow_ftp.connection import Connection
 
 
-def connected(store) -> int:
+def connected(plain_store) -> int:
     """Return how many control connections a server has."""
-    connections = psutil.Process(store.process.pid).net_connections("tcp")
-    return sum(one.status == "ESTABLISHED" and one.laddr.port == store.port for one in connections)
+    connections = psutil.Process(plain_store.process.pid).net_connections("tcp")
+    return sum(one.status == "ESTABLISHED" and one.laddr.port == plain_store.port for one in connections)
 
 
 def wait_until(true, seconds: float = 5) -> None:
@@ -36,8 +37,8 @@ def many(tmp_path) -> Path:
     return tmp_path
 
 
-def test_a_connection_is_kept_for_the_next_operation_and_the_next_repository(store, relay, tmp_path):
-    through, repository = relay(store)
+def test_a_connection_is_kept_for_the_next_operation_and_the_next_repository(plain_store, relay, tmp_path):
+    through, repository = relay(plain_store)
     (tmp_path / "file").touch()
     for _ in range(3):
         repository.log_artifact(tmp_path / "file")
@@ -46,8 +47,8 @@ def test_a_connection_is_kept_for_the_next_operation_and_the_next_repository(sto
     assert through.clients == 1
 
 
-def test_two_hundred_files_are_listed_with_two_commands_and_moved_with_few(store, relay, many):
-    through, repository = relay(store)
+def test_two_hundred_files_are_listed_with_two_commands_and_moved_with_few(plain_store, relay, many):
+    through, repository = relay(plain_store)
     repository.log_artifacts(many, "many")
     assert len(through.commands) < 5.2 * 200
     assert through.clients <= 4
@@ -80,24 +81,26 @@ def test_a_connection_that_the_server_closed_is_opened_again(start_store, tmp_pa
         up.stop()
 
 
-def test_a_connection_is_closed_when_its_thread_ends(store):
-    before = connected(store)
-    repository = FTPArtifactRepository(store.address)
+def test_a_connection_is_closed_when_its_thread_ends(plain_store):
+    before = connected(plain_store)
+    repository = FTPArtifactRepository(plain_store.address)
     inside = []
 
     def work() -> None:
         repository.list_artifacts()
-        inside.append(connected(store))
+        inside.append(connected(plain_store))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
     assert inside == [before + 1]
-    wait_until(lambda: connected(store) == before)
+    wait_until(lambda: connected(plain_store) == before)
 
 
-def test_a_process_ends_without_a_warning_about_its_connections(store):
-    code = f"import mlflow_ftp; mlflow_ftp.FTPArtifactRepository({store.address!r}).list_artifacts(); print('done')"
+def test_a_process_ends_without_a_warning_about_its_connections(plain_store):
+    code = (
+        f"import mlflow_ftp; mlflow_ftp.FTPArtifactRepository({plain_store.address!r}).list_artifacts(); print('done')"
+    )
     command = [sys.executable, "-X", "dev", "-W", "ignore", "-W", "always::ResourceWarning", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "done\n")
@@ -105,12 +108,12 @@ def test_a_process_ends_without_a_warning_about_its_connections(store):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does not fork")
-def test_a_forked_child_has_connections_of_its_own(store, tmp_path):
+def test_a_forked_child_has_connections_of_its_own(plain_store, tmp_path):
     # In a process of its own, as threads of this one would not live on in the child.
     code = f"""
 import os
 from mlflow_ftp import FTPArtifactRepository
-repository = FTPArtifactRepository({store.address!r})
+repository = FTPArtifactRepository({plain_store.address!r})
 repository.list_artifacts()
 child = os.fork()
 for number in range(50):
@@ -125,11 +128,28 @@ assert len(files) == 100, files
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert all(path.read_text() == path.name for path in (store.folder / "forked").iterdir())
+    assert all(path.read_text() == path.name for path in (plain_store.folder / "forked").iterdir())
 
 
-def test_another_password_is_another_connection(store, monkeypatch):
-    repository = FTPArtifactRepository(store.address)
+def test_a_server_with_an_ipv6_address(start_store, tmp_path):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no ::1")
+    up = start_store(tmp_path, host="::1")
+    try:
+        (tmp_path / "file").write_text("text")
+        repository = FTPArtifactRepository(up.address)
+        repository.log_artifact(tmp_path / "file")
+        assert Path(repository.download_artifacts("file")).read_text() == "text"
+    finally:
+        up.stop()
+    with pytest.raises(MlflowException, match=rf"no FTP server answers at \[::1\]:{up.port}; start it with: python"):
+        repository.list_artifacts()
+
+
+def test_another_password_is_another_connection(plain_store, monkeypatch):
+    repository = FTPArtifactRepository(plain_store.address)
     repository.list_artifacts()
     monkeypatch.setenv("MLFLOW_FTP_PASSWORD", "wrong")
     with pytest.raises(MlflowException, match="does not let the user 'guest' in"):
@@ -183,9 +203,9 @@ def test_a_file_of_certificates_that_is_none_is_named(tls_store, monkeypatch, tm
         FTPArtifactRepository(tls_store.address).list_artifacts()
 
 
-def test_without_tls_on_the_server_no_password_is_sent(store, relay, certificate, monkeypatch):
+def test_without_tls_on_the_server_no_password_is_sent(plain_store, relay, certificate, monkeypatch):
     monkeypatch.setenv("MLFLOW_FTP_CA_FILE", str(certificate))
-    through, repository = relay(store)
+    through, repository = relay(plain_store)
     secure = FTPArtifactRepository(repository.artifact_uri.replace("ftp:", "ftps:"))
     with pytest.raises(MlflowException, match=r"offers no TLS \(5\d\d"):
         secure.list_artifacts()

@@ -27,10 +27,10 @@ def large(tmp_path) -> Path:
 
 
 @pytest.fixture
-def empty_store(store):
+def empty_store(plain_store):
     """Return our server with an empty folder."""
-    shutil.rmtree(store.folder, ignore_errors=True)
-    return store
+    shutil.rmtree(plain_store.folder, ignore_errors=True)
+    return plain_store
 
 
 def failure(deed: Callable, seconds: float = 1) -> MlflowException:
@@ -60,6 +60,9 @@ def scripted(client: socket.socket, replies: dict[str, str]) -> None:
             "PASS": "230 Come in.",
             "PASV": f"227 Entering passive mode (127,0,0,1,{port // 256},{port % 256}).",
             "MLSD": "150 Here it comes.",
+            "RETR": "150 Here it comes.",
+            "STOR": "150 Go on.",
+            "RNFR": "350 To which?",
             "DELE": "550 No.",
             **replies,
         }
@@ -67,7 +70,12 @@ def scripted(client: socket.socket, replies: dict[str, str]) -> None:
         for line in commands:
             word = line.split()[0].decode()
             client.sendall(known.get(word, "200 Yes.").encode("latin-1") + b"\r\n")
-            if word == "MLSD":
+            if word == "STOR" and known["STOR"].startswith("1"):
+                with data.accept()[0] as channel:
+                    while channel.recv(65536):
+                        pass
+                client.sendall(b"226 Thanks.\r\n")
+            if word in ("MLSD", "RETR"):
                 with data.accept()[0] as channel:
                     channel.sendall(known["data"].encode("latin-1"))
                 client.sendall(b"226 That was it.\r\n")
@@ -137,9 +145,9 @@ def test_a_server_that_takes_connections_and_says_nothing_is_an_error_in_time(lo
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf"])
-def test_a_time_out_that_is_none_is_named(store, monkeypatch, text):
+def test_a_time_out_that_is_none_is_named(plain_store, monkeypatch, text):
     monkeypatch.setenv("MLFLOW_FTP_TIMEOUT", text)
-    message = failure(FTPArtifactRepository(store.address).list_artifacts).message
+    message = failure(FTPArtifactRepository(plain_store.address).list_artifacts).message
     assert message.startswith(
         f"MLFLOW_FTP_TIMEOUT has to be a number of seconds above 0 and up to a day, found {text!r}"
     )
@@ -194,7 +202,7 @@ def test_a_server_that_freezes_is_waited_for_once_and_not_for_each_file(empty_st
     failure(lambda: repository.download_artifacts(""))
 
 
-@pytest.mark.parametrize("kind", ["store", "vsftpd"])
+@pytest.mark.parametrize("kind", ["plain_store", "vsftpd"])
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_a_file_whose_connection_breaks_again_and_again_is_resumed(request, relay, large, kind, direction):
     server = request.getfixturevalue(kind)
@@ -294,6 +302,47 @@ def test_a_local_file_that_changes_while_it_is_sent_is_an_error_and_leaves_nothi
     assert list(empty_store.folder.iterdir()) == []
 
 
+def test_a_file_that_arrives_shorter_than_it_was_gets_no_name(script, tmp_path):
+    (tmp_path / "file").write_text("12345")
+    repository = script(SIZE="213 3", REST="502 No.", RNTO="250 That would be wrong.")
+    assert "3 of 5 bytes arrived" in failure(lambda: repository.log_artifact(tmp_path / "file")).message
+
+
+@pytest.mark.parametrize("path", ["", "model"])
+def test_a_download_that_ends_too_soon_is_an_error_and_leaves_nothing(script, tmp_path, path):
+    repository = script(data="type=file;size=99; model\r\n", SIZE="213 99", CWD="550 A file.")
+    assert "of 99 bytes arrived" in failure(lambda: repository.download_artifacts(path, tmp_path)).message
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("missing", [("SIZE",), ("MLSD",), ("MDTM", "SIZE", "REST", "MLSD")])
+def test_a_server_that_knows_few_commands_will_do(start_bare, tmp_path, missing):
+    server = start_bare(missing)
+    (tmp_path / "file").write_text("12345")
+    repository = FTPArtifactRepository(server.address)
+    repository.log_artifact(tmp_path / "file", "b")
+    assert (server.folder / "b" / "file").read_text() == "12345"
+    assert [(info.path, info.file_size) for info in repository.list_artifacts("b")] == [("b/file", 5)]
+    repository._download_file("b/file", tmp_path / "back")
+    assert (tmp_path / "back").read_text() == "12345"
+    repository.delete_artifacts()
+    assert list(server.folder.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_without_rest_a_broken_transfer_begins_anew(start_bare, relay, large, direction):
+    server = start_bare(("REST",))
+    through, repository = relay(server, cuts=[(direction, 5_000_000)])
+    if direction == "up":
+        repository.log_artifact(large)
+        assert (server.folder / "large").read_bytes() == large.read_bytes()
+    else:
+        FTPArtifactRepository(server.address).log_artifact(large)
+        repository._download_file("large", large.parent / "back")
+        assert (large.parent / "back").read_bytes() == large.read_bytes()
+    assert through.cuts == []
+
+
 @pytest.mark.parametrize("code", ["452", "552"])
 def test_a_full_disk_is_named(script, tmp_path, code):
     (tmp_path / "file").touch()
@@ -324,9 +373,9 @@ def test_the_place_of_a_client_that_leaves_is_taken(start_vsftpd):
         server.stop()
 
 
-def test_a_login_that_fails_names_the_user_and_where_the_password_comes_from_and_is_not_tried_again(store, relay):
-    through, _ = relay(store)
-    address = f"ftp://guest:wr0ng-pa55@127.0.0.2:{store.port}/a"
+def test_a_login_that_fails_names_the_user_and_where_the_password_comes_from_and_is_not_tried_again(plain_store, relay):
+    through, _ = relay(plain_store)
+    address = f"ftp://guest:wr0ng-pa55@127.0.0.2:{plain_store.port}/a"
     error = failure(FTPArtifactRepository(address).list_artifacts, 8)
     assert error.error_code == "PERMISSION_DENIED"
     for part in ("'guest'", "530", "MLFLOW_FTP_USERNAME and MLFLOW_FTP_PASSWORD", "netrc", "came from the address"):

@@ -23,7 +23,6 @@ class Model(mlflow.pyfunc.PythonModel):
 @pytest.fixture
 def run(running_servers, tmp_path) -> mlflow.ActiveRun:
     """Return a finished run with a model."""
-    mlflow.set_tracking_uri(running_servers.tracking_uri)
     experiment = mlflow.create_experiment(f"plugin {tmp_path}")
     with mlflow.start_run(experiment_id=experiment) as active:
         mlflow.pyfunc.log_model(name="model", python_model=Model(), pip_requirements=["mlflow"])

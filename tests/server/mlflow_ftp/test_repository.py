@@ -122,8 +122,9 @@ def test_what_may_not_be_deleted_is_an_error(vsftpd):
     locked.mkdir()
     (locked / "kept").touch()
     address = vsftpd.address.replace("/writable/artifacts/1", "/writable")
-    with pytest.raises(MlflowException, match=r"Cannot delete /writable/locked: .* refuses it"):
-        FTPArtifactRepository(address).delete_artifacts("locked")
+    for path in ("locked", "locked/kept"):
+        with pytest.raises(MlflowException, match=rf"Cannot delete /writable/{path}: .* refuses it"):
+            FTPArtifactRepository(address).delete_artifacts(path)
     assert (locked / "kept").exists()
     (locked / "kept").unlink()
     locked.rmdir()
@@ -147,8 +148,8 @@ def test_a_link_is_deleted_and_not_what_it_leads_to(repository, server, tmp_path
 
 
 @pytest.mark.parametrize("path", ["..", "../2", "a/../../2", "/etc"])
-def test_no_path_leaves_the_root_of_the_artifacts(store, tmp_path, path):
-    repository = FTPArtifactRepository(store.address)
+def test_no_path_leaves_the_root_of_the_artifacts(plain_store, tmp_path, path):
+    repository = FTPArtifactRepository(plain_store.address)
     (tmp_path / "file").touch()
     for deed in (
         lambda: repository.list_artifacts(path),
@@ -162,13 +163,13 @@ def test_no_path_leaves_the_root_of_the_artifacts(store, tmp_path, path):
 
 
 @pytest.mark.parametrize("name", ["line\nbreak", "line\rbreak", b"latin-\xe4".decode("utf-8", "surrogateescape")])
-def test_a_name_that_ftp_cannot_carry_is_an_error_before_anything_is_sent(store, tmp_path, name):
-    repository = FTPArtifactRepository(store.address)
+def test_a_name_that_ftp_cannot_carry_is_an_error_before_anything_is_sent(plain_store, tmp_path, name):
+    repository = FTPArtifactRepository(plain_store.address)
     folder = tmp_path / "names"
     folder.mkdir()
     for name_of_file in ("a", name):
         (folder / name_of_file).touch()
-    shutil.rmtree(store.folder, ignore_errors=True)
+    shutil.rmtree(plain_store.folder, ignore_errors=True)
     for deed in (
         lambda: repository.log_artifacts(folder),
         lambda: repository.log_artifact(folder / name),
@@ -177,7 +178,7 @@ def test_a_name_that_ftp_cannot_carry_is_an_error_before_anything_is_sent(store,
     ):
         with pytest.raises(MlflowException, match=r"^The name '.*' .*Rename"):
             deed()
-    assert not store.folder.exists()
+    assert not plain_store.folder.exists()
 
 
 def test_links_to_files_are_followed_and_links_to_folders_left_out(repository, server, tmp_path):
@@ -205,8 +206,8 @@ def test_links_on_the_server_are_files_if_they_lead_to_files(vsftpd):
     assert content(Path(repository.download_artifacts(""))) == {"file": b"12345", "link": b"12345"}
 
 
-def test_a_local_folder_that_is_missing_is_an_error(store, tmp_path):
-    repository = FTPArtifactRepository(store.address)
+def test_a_local_folder_that_is_missing_is_an_error(plain_store, tmp_path):
+    repository = FTPArtifactRepository(plain_store.address)
     with pytest.raises(FileNotFoundError):
         repository.log_artifacts(tmp_path / "missing")
     with pytest.raises(FileNotFoundError):
@@ -245,12 +246,12 @@ def test_one_repository_serves_several_threads(repository, server, tmp_path):
     assert errors == []
 
 
-def test_the_first_error_ends_a_download_of_many_files(store, tmp_path):
-    repository = FTPArtifactRepository(store.address)
-    shutil.rmtree(store.folder, ignore_errors=True)
-    store.folder.mkdir(parents=True)
+def test_the_first_error_ends_a_download_of_many_files(plain_store, tmp_path):
+    repository = FTPArtifactRepository(plain_store.address)
+    shutil.rmtree(plain_store.folder, ignore_errors=True)
+    plain_store.folder.mkdir(parents=True)
     for number in range(40):
-        (store.folder / f"{number:02}").write_text("text")
+        (plain_store.folder / f"{number:02}").write_text("text")
     (tmp_path / "05").mkdir()  # in the way
     (tmp_path / "05" / "file").touch()
     with pytest.raises(OSError, match="05"):
@@ -260,10 +261,10 @@ def test_the_first_error_ends_a_download_of_many_files(store, tmp_path):
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_large_files_show_their_progress_unless_it_is_not_wanted(store, tmp_path, monkeypatch, capfd, wanted):
+def test_large_files_show_their_progress_unless_it_is_not_wanted(plain_store, tmp_path, monkeypatch, capfd, wanted):
     monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", str(wanted))
     monkeypatch.setattr("mlflow.utils.file_utils._PROGRESS_BAR_DISPLAY_THRESHOLD", 3_000_000)
-    repository = FTPArtifactRepository(store.address)
+    repository = FTPArtifactRepository(plain_store.address)
     for name, size in (("large", 3_000_000), ("small", 2_999_999)):
         (tmp_path / name).write_bytes(bytes(size))
         repository.log_artifact(tmp_path / name)
