@@ -83,9 +83,15 @@ def test_the_second_time_every_step_is_reused(first, run):
         assert re.search(rf"workflow: {step}: reused run \w+: same code", done.stdout), step
 
 
-def test_the_commands_typed_by_hand_end_in_the_same_state(first, state, root, small_csv, free_port, tmp_path):
+def test_the_commands_typed_by_hand_end_in_the_same_state(
+    first, state, root, small_csv, free_port, tmp_path, monkeypatch
+):
     readme = (root / "README.md").read_text(encoding="utf-8")
     assert "    python ftpserver.py\n" in readme
+    for name, value in re.findall(
+        r"(MLFLOW_FTP_\w+)=(\w+)", re.search(r"^    export (MLFLOW_FTP.*)$", readme, re.M)[1]
+    ):
+        monkeypatch.setenv(name, value)
     typed = re.search(r"^    (mlflow server .*)$", readme, re.MULTILINE)[1]
     folder = shutil.copytree(root / "server", tmp_path / "server", ignore=shutil.ignore_patterns("*.db*", "ftp_root"))
     ftp, tracking = free_port(), free_port()

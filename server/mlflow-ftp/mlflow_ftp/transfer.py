@@ -155,8 +155,6 @@ class Download(Transfer):
             if version != self.version:  # the first attempt, or another file by now
                 self._restart()
                 self.version = version
-                if version[0].startswith("550"):
-                    raise Refused(version[0])
                 self.expect(size_of(connection, self.path, version[0]), "Downloading")
             elif self.done == self.size:  # only the last word of the server was lost
                 return
