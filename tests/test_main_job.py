@@ -88,9 +88,8 @@ def test_the_commands_typed_by_hand_end_in_the_same_state(
 ):
     readme = (root / "README.md").read_text(encoding="utf-8")
     assert "    python ftpserver.py\n" in readme
-    for name, value in re.findall(
-        r"(MLFLOW_FTP_\w+)=(\w+)", re.search(r"^    export (MLFLOW_FTP.*)$", readme, re.M)[1]
-    ):
+    login = re.search(r"^    export (MLFLOW_FTP.*)$", readme, re.MULTILINE)[1]
+    for name, value in re.findall(r"(\w+)=(\w+)", login):
         monkeypatch.setenv(name, value)
     typed = re.search(r"^    (mlflow server .*)$", readme, re.MULTILINE)[1]
     folder = shutil.copytree(root / "server", tmp_path / "server", ignore=shutil.ignore_patterns("*.db*", "ftp_root"))

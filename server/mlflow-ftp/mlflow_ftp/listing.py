@@ -1,7 +1,8 @@
 """What is in a folder: MLSD says it exactly; a server that doesn't know MLSD is asked for what ``ls`` would show."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import NamedTuple
 
 from mlflow_ftp.connection import Connection
 from mlflow_ftp.errors import Refused, Trouble
@@ -10,15 +11,13 @@ from mlflow_ftp.errors import Refused, Trouble
 PARTIAL = re.compile(r"\.partial-[0-9a-f]{32}")
 NOT_A_FOLDER = ("501", "550", "553")
 UNKNOWN_COMMAND = ("500", "502", "504")
-FACTS = re.compile(r"(?P<facts>(?:[^;= ]+=[^;]*;)*) (?P<name>.+)", re.DOTALL)
 # -rw-r--r--    1 1000     1000         1234 Nov 21 08:35 name
 LS = re.compile(
     r"(?P<kind>[a-z-])\S{9,}\s+\d+\s+\S+\s+\S+\s+(?P<size>\d+)\s+\w+\s+\d+\s+[\d:]+ (?P<name>.+)", re.DOTALL
 )
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A name in a folder; ``kind`` is "file", "dir", "link" or "other", ``size`` is in bytes if it is known."""
 
     name: str
@@ -45,20 +44,18 @@ def entries(connection: Connection, folder: str) -> list[Entry] | None:
         raise
 
 
-def _parse(connection: Connection, folder: str, command: str, read) -> list[Entry]:
+def _parse(connection: Connection, folder: str, command: str, read: Callable[[str], Entry | None]) -> list[Entry]:
     listing = bytearray()
     connection.receive(command, listing.extend)
+    try:
+        lines = listing.decode().split("\n")
+    except UnicodeDecodeError:
+        raise Trouble(f"a name in {folder} is not UTF-8; rename it on the server") from None
     found = []
-    for line in listing.split(b"\n"):
-        line = line.removesuffix(b"\r")
-        if not line or (read is _from_ls and line.startswith(b"total ")):
-            continue
-        try:
-            entry = read(line.decode())
-        except UnicodeDecodeError:
-            raise Trouble(f"a name in {folder} is not UTF-8; rename it on the server") from None
+    for line in filter(None, (line.removesuffix("\r") for line in lines)):
+        entry = read(line)
         if entry is None or "/" in entry.name or "\r" in entry.name or "\0" in entry.name:
-            raise Trouble(f"the server lists {ascii(bytes(line))[1:]} in {folder}, which is not understood")
+            raise Trouble(f"the server lists {line!a} in {folder}, which is not understood")
         if entry.kind not in ("cdir", "pdir") and entry.name not in (".", ".."):
             found.append(entry)
     return found
@@ -66,19 +63,26 @@ def _parse(connection: Connection, folder: str, command: str, read) -> list[Entr
 
 def _from_facts(line: str) -> Entry | None:
     """Read a line such as ``type=file;size=1234;modify=20240101000000; name``."""
-    match = FACTS.fullmatch(line)
-    if not match:
+    facts, _, name = line.partition(" ")
+    if not name or facts[-1:] not in ("", ";"):
         return None
-    facts = dict(fact.lower().split("=", 1) for fact in match["facts"].split(";") if fact)
-    kind, size = facts.get("type", "file"), facts.get("size", "")
+    kind, size = "file", None
+    for fact in facts.lower().split(";"):
+        key, _, value = fact.partition("=")
+        if key == "type":
+            kind = value
+        elif key == "size" and value.isdecimal():
+            size = int(value)
     if kind.startswith("os.unix=s"):  # slink, symlink
         kind = "link"
     elif kind not in ("file", "dir", "cdir", "pdir"):
         kind = "other"
-    return Entry(match["name"], kind, int(size) if size.isdecimal() else None)
+    return Entry(name, kind, size)
 
 
 def _from_ls(line: str) -> Entry | None:
+    if line.startswith("total "):
+        return Entry(".", "dir", None)
     match = LS.fullmatch(line)
     if not match:
         return None

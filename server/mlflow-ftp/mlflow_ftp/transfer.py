@@ -177,6 +177,7 @@ class Download(Transfer):
         self.show()
 
     def _restart(self) -> None:
+        if self.done:  # to truncate an empty file would make some file systems write it out at once when it is closed
+            self.file.seek(0)
+            self.file.truncate()
         self.done = 0
-        self.file.seek(0)
-        self.file.truncate()
