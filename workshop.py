@@ -3,7 +3,7 @@
     python workshop.py run         the whole main job: servers, models, report, dashboard
     python workshop.py servers     just the two servers, to follow the chapters by hand
     python workshop.py notebook    JupyterLab beside the two servers
-    python workshop.py check       whether what the chapters need is there
+    python workshop.py check       what is done, step by step, and what to do next
     python workshop.py test        all tests; what follows goes to pytest
 
 The first call makes the environment .venv and installs requirements.txt into it. Standard library only, and no syntax
@@ -160,7 +160,8 @@ def notebook(options):
     """Have JupyterLab and the two servers up until Ctrl-C."""
     with start_servers(options) as up:
         show(up)
-        env = child_environment(MLFLOW_TRACKING_URI=up.tracking_uri)
+        # Progress bars come up in red between the cells, and look like errors there.
+        env = child_environment(MLFLOW_TRACKING_URI=up.tracking_uri, MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false")
         command = [PYTHON, "-m", "jupyterlab"] + options.arguments
         # Its output, with the token in it, goes to the terminal and into no file.
         with process("JupyterLab", command, None, cwd=ROOT, env=env) as lab:
@@ -168,8 +169,8 @@ def notebook(options):
 
 
 def check(options):
-    """Look whether what the chapters need is there, and hand back the exit status."""
-    return become([PYTHON, ROOT / "server" / "check.py"], child_environment())
+    """Look how far the learner has come, and hand back the exit status."""
+    return become([PYTHON, ROOT / "server" / "check.py"] + options.arguments, child_environment())
 
 
 def test(options):
@@ -239,12 +240,12 @@ def parse(arguments):
                 metavar="PORT",
                 help="default: DASHBOARD_PORT, else 8050",
             )
-    text = "whether what the chapters need is there, and what to do about what is not"
-    commands.add_parser("check", help=text, description=text).set_defaults(function=check)
+    text = "what is done, step by step through the chapters, and what to do next"
+    commands.add_parser("check", help=text, description=text, add_help=False).set_defaults(function=check)
     text = "all tests; what follows goes to pytest"
     commands.add_parser("test", help=text, description=text, add_help=False).set_defaults(function=test)
     options, rest = parser.parse_known_args(arguments)
-    if rest and options.function not in (test, notebook):
+    if rest and options.function not in (check, test, notebook):
         parser.error("unrecognized arguments: {}".format(" ".join(rest)))
     options.arguments = rest
     return options

@@ -1,32 +1,52 @@
+"""Ask how far a learner has come: the list, its hints, --watch, and the same as pytest."""
+
+import importlib.util
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import check
+import mlflow
 import pytest
 import servers
+import steps
 
 SCRIPT = Path(servers.__file__).with_name("check.py")
+LINE = re.compile(r"^  (done|not yet|skipped) +(\d+)\. ", re.MULTILINE)
 
 
-def check(**environment: str) -> subprocess.CompletedProcess:
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     """Run the check with some variables set anew."""
     env = os.environ | environment
-    return subprocess.run([sys.executable, SCRIPT], env=env, capture_output=True, text=True, timeout=60, check=False)
+    command = [sys.executable, SCRIPT, *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+# The servers
 
 
 def test_all_is_well_where_both_servers_run(running_servers):
-    done = check()
+    done = run("servers", COLUMNS="200")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "[1/2] ok: mlflow_ftp handles ftp:// and ftps:// addresses" in done.stdout
-    assert f"[2/2] ok: the tracking server {running_servers.tracking_uri} and its artifact store" in done.stdout
+    assert "mlflow_ftp handles ftp:// and ftps:// addresses" in done.stdout
+    assert f"the tracking server {running_servers.tracking_uri} and its" in done.stdout
+    assert "2 of 2 steps are done." in done.stdout
 
 
-def test_a_server_that_is_away_is_named_with_the_next_command(free_port):
-    done = check(MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
+@pytest.mark.parametrize("chapter", [(), ("exercise",)])
+def test_a_server_that_is_away_is_the_only_thing_that_is_said_with_the_next_command(chapter, free_port):
+    start = time.monotonic()
+    done = run(*chapter, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
+    assert time.monotonic() - start < 30
     assert done.returncode == 1
-    assert "[2/2] NOT YET: The tracking server" in done.stdout
+    assert LINE.findall(done.stdout) == [("done", "1"), ("not yet", "2")]
+    assert "does not answer" in done.stdout
     assert "python workshop.py servers" in done.stdout
+    assert "Nothing else can be looked at before that." in done.stdout
     assert "Traceback" not in done.stderr
 
 
@@ -43,8 +63,209 @@ def test_the_port_of_the_mlflow_server_is_enough(free_port):
 def test_a_plugin_that_does_not_load_is_found_out_though_mlflow_goes_on_without_it(code, running_servers, tmp_path):
     (tmp_path / "mlflow_ftp").mkdir()
     (tmp_path / "mlflow_ftp" / "__init__.py").write_text(code)
-    done = check(PYTHONPATH=str(tmp_path))
+    done = run(PYTHONPATH=str(tmp_path), COLUMNS="200")
     assert done.returncode == 1
-    assert "[1/2] NOT YET: ftp:// addresses are handled by mlflow.store.artifact.ftp_artifact_repo" in done.stdout
-    assert ("broken on purpose" if "broken" in code else "FTPArtifactRepository") in done.stdout
-    assert "pip install -e server/mlflow-ftp" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "ftp:// addresses are handled by mlflow.store.artifact.ftp_artifact_repo" in said
+    assert ("broken on purpose" if "broken" in code else "FTPArtifactRepository") in said
+    assert "python -m pip install -e server/mlflow-ftp" in said
+
+
+# The list
+
+
+def found(title: str, status: str, text: str = "", line: str = "", **more) -> check.Found:
+    step = check.Step(more.pop("chapter", "2"), title, lambda client: None, more.pop("ending", ""))
+    return check.Found(step, status, text, line, **more)
+
+
+def test_a_hint_stands_at_all_that_is_wrong_and_at_the_first_thing_missing():
+    texts = check.write(
+        [
+            found("A", "done", "remark"),
+            found("B", "not yet", "first hint", "type this\nand that"),
+            found("C", "not yet", "second hint"),
+            found("D", "not yet", "third hint", wrong=True),
+            found("E", "not yet", "third hint", wrong=True),
+            found("F", "not yet", "fourth hint", chapter="3"),
+        ]
+    )
+    assert list(texts.values()) == [
+        "  done      1. A: remark",
+        "  not yet   2. B\n               first hint\n                   type this\n                   and that",
+        "  not yet   3. C",
+        "  not yet   4. D\n               third hint",
+        "  not yet   5. E",
+        "  not yet   1. F\n               fourth hint",
+    ]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_sentences_fit_into_the_terminal_and_commands_stay_whole(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    command = "mlflow run 3_projects/data --env-manager local --experiment-name predicting_wind_solar"
+    texts = check.write([found("Title " * 20, "done", "word " * 30), found("B", "not yet", "hint " * 40, command)])
+    lines = "\n".join(texts.values()).splitlines()
+    assert max(len(line) for line in lines if command not in line) < columns
+    assert sum(line.strip() == command for line in lines) == 1
+
+
+def test_what_a_chapter_says_at_its_end_is_said_only_when_all_of_it_is_done():
+    first, last = found("A", "done"), found("B", "done", ending="Solved. See solution.ipynb.")
+    assert "Solved. See solution.ipynb." in "".join(check.write([first, last]).values())
+    for status in ("done", "skipped"):
+        assert "Solved" not in "".join(check.write([found("A", "not yet", "hint"), found(*"B", status)]).values())
+    unfinished = check.Found(last.step, "not yet", "hint")
+    assert "Solved" not in "".join(check.write([first, unfinished]).values())
+    assert "Solved" not in "".join(check.write([found("A", "not yet", "hint"), last]).values())
+
+
+def test_every_step_of_every_chapter_has_a_title_of_its_own_that_fits_into_a_line():
+    titles = [(step.chapter, step.title) for chapter in check.CHAPTERS for step in check.load(chapter)]
+    assert len(titles) == len(set(titles)) > 25
+    assert max(len(title) for _, title in titles) <= 64
+
+
+def test_the_list_goes_through_all_chapters_and_gives_a_hint_for_each(running_servers, free_port):
+    done = run(EXERCISE_PORT=str(free_port()), DASHBOARD_PORT=str(free_port()), COLUMNS="80")
+    assert done.returncode == 1
+    headings = [heading for heading, _ in check.CHAPTERS.values()]
+    assert [line for line in done.stdout.splitlines() if line in headings] == headings
+    assert re.search(r"\d+ of \d+ steps are done", done.stdout.splitlines()[-1])
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [(["fly"], "invalid choice: 'fly'"), (["--fast"], "unrecognized arguments: --fast")]
+)
+def test_what_it_does_not_know_gives_the_usage_and_status_2(arguments, words):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: python workshop.py check [-h] [--watch] [CHAPTER]")
+    assert words in done.stderr
+
+
+def test_the_door_hands_chapter_and_options_over(root, monkeypatch):
+    spec = importlib.util.spec_from_file_location("door", root / "workshop.py")
+    door = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(door)
+    monkeypatch.delenv("MLFLOW_FTP_PASSWORD", raising=False)
+    called = []
+    monkeypatch.setattr(door, "become", lambda command, env: called.append((command, env)))
+    options = door.parse(["check", "exercise", "--watch"])
+    options.function(options)
+    [(command, env)] = called
+    assert command[1:] == [SCRIPT, "exercise", "--watch"]
+    assert env["MLFLOW_FTP_PASSWORD"] == "12345"
+
+
+def test_mlflow_that_cannot_be_asked_is_said_in_a_line():
+    def fails(client):
+        raise mlflow.MlflowException("API request failed\nwith a long story")
+
+    one = check.look(check.Step("2", "A", fails), None)
+    assert (one.status, one.text) == ("not yet", "MLflow could not be asked: API request failed")
+
+
+# What steps share
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        ("notebook-type", "notebook_type"),
+        ("notebook-type", "NotebookType"),
+        ("notebook-type", "notebok-type"),
+        ("Tracking-Exercise", "tracking exercise"),
+        ("num_trees", "numtrees"),
+        ("accuracy", "acuracy"),
+        ("num_trees", "n_estimators"),
+    ],
+)
+def test_a_name_that_was_meant_is_recognized(wanted, name):
+    assert steps.similar(wanted, ["other", name, "more"], also=["n_estimators"]) == name
+
+
+@pytest.mark.parametrize("name", ["linreg-autolog", "rf-64-depth-10", "loss", "x"])
+def test_a_name_that_was_not_meant_is_left_alone(name):
+    for wanted in ("linreg", "rf-64", "rmse_solar_GW", "accuracy"):
+        assert steps.similar(wanted, [name]) is None
+
+
+# --watch
+
+
+def test_watch_ends_by_itself_when_all_is_done(running_servers):
+    done = run("servers", "--watch")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "All steps are done."
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signals to send")
+def test_watch_prints_a_step_again_only_when_it_changes_and_ctrl_c_is_a_good_end(running_servers, tmp_path, free_port):
+    output = tmp_path / "output"
+    env = os.environ | {"EXERCISE_PORT": str(free_port())}
+    client = mlflow.MlflowClient()
+
+    def until(words: str) -> str:
+        deadline = time.monotonic() + 30
+        while words not in (text := output.read_text()):
+            assert time.monotonic() < deadline, text
+            assert watch.poll() is None, text
+            time.sleep(0.1)
+        return text
+
+    with output.open("w") as file:
+        command = [sys.executable, SCRIPT, "exercise", "--watch"]
+        watch = subprocess.Popen(command, env=env, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        first = until("0 of 11 steps are done.")
+        experiment = client.create_experiment("Tracking-Exercise")
+        try:
+            run_id = client.create_run(experiment, run_name="mine").info.run_id
+            until("notebook-type")
+            second = until("`mine`")[len(first) :]
+            client.set_tag(run_id, "notebook-type", "exercise")
+            time.sleep(2 * check.PAUSE)
+            third = until("done      2.")[len(first) + len(second) :]
+        finally:
+            client.rename_experiment(experiment, f"test {experiment}")
+            client.delete_experiment(experiment)
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(20) == 0
+    finally:
+        watch.kill()
+        watch.wait()
+    assert LINE.findall(first) == [("not yet", str(number)) for number in range(1, 12)]
+    # A step is printed because it is done now, and the next one because it has the hint now.
+    assert LINE.findall(second) == [("done", "1"), ("not yet", "2")]
+    assert re.match(r"\n\d\d:\d\d:\d\d\n  done ", second)
+    assert LINE.findall(third) == [("done", "2"), ("not yet", "3")]
+    assert "Traceback" not in output.read_text()
+    assert "\r" not in output.read_text()
+
+
+# The same as pytest
+
+
+def pytest_of(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run the steps as tests."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "server/check_pytest.py", *arguments]
+    # Where CI is set, pytest repeats each message in its summary.
+    env = {name: value for name, value in os.environ.items() if name != "CI"} | environment
+    return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_same_checks_are_a_pytest_file(running_servers, root, free_port):
+    ports = {"EXERCISE_PORT": str(free_port()), "DASHBOARD_PORT": str(free_port())}
+    done = pytest_of(root, "-k", "servers or exercise", **ports)
+    assert done.returncode == 1
+    assert "11 failed, 2 passed" in done.stdout
+    assert "The experiment `Tracking-Exercise` has no run. Do task 1." in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_as_pytest_too_a_server_that_is_away_is_said_once(root, free_port):
+    done = pytest_of(root, "-k", "servers or exercise", MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
+    assert done.stdout.count("does not answer") == 1
+    assert done.stdout.count("The servers come first: python workshop.py check servers") == 11

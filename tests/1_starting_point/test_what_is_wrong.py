@@ -1,0 +1,151 @@
+"""The README's list "What is wrong here" points at what is really there, and what it claims can be measured."""
+
+import re
+import runpy
+
+import nbformat
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.metrics import mean_absolute_error
+from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
+
+REFERENCE = re.compile(r'`([\w/]+\.(?:ipynb|py))`(?:\s+\[(\d+)\]|\s+"([^"]+)")?:\s+`([^`]+)`')
+POINT = re.compile(r"^\d+\. \*\*.*?(?=^\d+\. |\Z)", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def chapter(root):
+    return root / "1_starting_point"
+
+
+@pytest.fixture(scope="module")
+def readme(chapter):
+    return (chapter / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def points(readme):
+    """Return the points of the list, each as text."""
+    section = readme.split("\n## What is wrong here\n")[1].split("\n## ")[0]
+    return POINT.findall(section)
+
+
+@pytest.fixture
+def run_cells(code_of, monkeypatch):
+    """Return a function that runs the first code cells of a notebook in its folder, and returns their names."""
+
+    def run(path, count):
+        monkeypatch.chdir(path.parent)
+        names = {}
+        for source in code_of(path)[:count]:
+            exec(source, names)
+        return names
+
+    return run
+
+
+def text_under(path, heading):
+    """Return the text cell of a notebook whose heading begins so."""
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    (found,) = (source for source in cells if source.lstrip("# ").startswith(heading))
+    return found
+
+
+def test_each_point_says_where_it_is_and_in_which_chapter_it_is_mended(points):
+    assert len(points) >= 8
+    assert [int(point.split(".")[0]) for point in points] == list(range(1, len(points) + 1))
+    for point in points:
+        where, mended = re.split(r"Mended in chapter [23]: ", point.split("Where: ")[1])
+        # Nothing is left of the places but commas and a full stop, so none escapes the test below by being misspelt.
+        assert re.sub(r"[\s,.]", "", REFERENCE.sub("", where)) == "", where
+        assert mended.strip()
+
+
+def test_each_place_holds_what_the_list_quotes_from_it(points, chapter, code_of):
+    for point in points:
+        for name, number, heading, quoted in REFERENCE.findall(point):
+            path = chapter / name
+            if number:
+                place = code_of(path)[int(number) - 1]
+            elif heading:
+                place = text_under(path, heading)
+            else:
+                assert path.suffix == ".py", f"{name}: which cell?"
+                place = path.read_text(encoding="utf-8")
+            assert quoted in place, f"{name} [{number or heading}] does not hold {quoted}"
+
+
+def test_what_mends_a_point_is_there(points, root):
+    mending = " ".join(point.split("Mended in chapter")[1] for point in points)
+    names = [name for name in re.findall(r"`([^`]+)`", mending) if "/" in name]
+    assert "3_projects/data" in names
+    assert [name for name in names if not (root / name).exists()] == []
+
+
+def test_the_files_that_the_readme_names_are_there(readme, chapter):
+    around = re.sub("\n## What is wrong here\n.*?\n## ", "", readme, flags=re.DOTALL)
+    names = set(re.findall(r"`([\w/]+\.(?:ipynb|py|csv|json))`", around))
+    elsewhere = {"opsd/germany_final_v2.csv"}  # made of the raw files
+    assert {"model_rf.ipynb", "germany.csv"} <= names
+    assert [name for name in names - elsewhere if not (chapter / name).exists()] == []
+
+
+def test_the_one_regression_is_three_models_and_two_of_them_disagree_on_a_week(chapter, readme, run_cells):
+    notebook = run_cells(chapter / "model_linreg.ipynb", 4)
+    report = run_cells(chapter / "report" / "weekly_report.ipynb", 2)
+    dashboard = runpy.run_path(str(chapter / "dashboard" / "app.py"))
+    for one, other in ((notebook, report), (notebook, dashboard), (report, dashboard)):
+        assert not np.allclose(one["model"].coef_, other["model"].coef_, rtol=1e-4)
+    week = report["week"]["wind_GW"]
+    first, second = (
+        (names["predicted"].loc[week.index, "wind_GW"] - week).abs().mean() for names in (report, dashboard)
+    )
+    assert f"the report is {first:.1f} GW off in that week, the dashboard {second:.1f} GW" in readme
+
+
+def test_the_helper_of_one_notebook_gives_a_wrong_r2_in_another_without_a_word(chapter, code_of, run_cells, capsys):
+    names = run_cells(chapter / "model_linreg.ipynb", 5)
+    right = capsys.readouterr().out
+    helper = code_of(chapter / "model_rf.ipynb")[3].split("pred = ")[0]
+    call = code_of(chapter / "model_linreg.ipynb")[4].splitlines()[-1]
+    names["TARGETS"] = names["targets"]
+    exec(f"{helper}\n{call}", names)
+    wrong = capsys.readouterr().out
+    for score in ("RMSE", "MAE"):
+        found, expected = (float(re.findall(rf"{score} +([\d.]+)", text)[1]) for text in (wrong, right))
+        assert found == pytest.approx(expected, abs=0.006)
+    assert "r2 0.68" in wrong
+    assert "r2   0.758" in right
+
+
+@pytest.mark.slow
+def test_the_random_split_flatters_the_forest(chapter, run_cells):
+    names = run_cells(chapter / "model_rf.ipynb", 3)
+    table, weather, targets, forest = names["data"], names["FEATURES"], names["TARGETS"], names["rf"]
+
+    def errors(model, rows):
+        return mean_absolute_error(rows[targets], model.predict(rows[weather]), multioutput="raw_values")
+
+    test = table.loc[names["X_test"].index]
+    past, last = table[table.index.year < 2016], table[table.index.year == 2016]
+    honest = errors(clone(forest).fit(past[weather], past[targets]), last)
+    assert (errors(forest, test) < 0.97 * honest).all()
+    assert (errors(forest, test[test.index.year == 2016]) < 0.97 * honest).all()
+
+
+@pytest.mark.slow
+def test_neighbouring_hours_in_the_training_alone_flatter_the_forest_too(chapter, run_cells):
+    names = run_cells(chapter / "model_rf.ipynb", 2)
+    table, weather, targets = names["data"], names["FEATURES"], names["TARGETS"]
+    forest = RandomForestRegressor(n_estimators=16, max_depth=10, random_state=42, n_jobs=-1)
+    weeks = np.arange(len(table)) // 168
+    by_hour, by_week = (
+        np.abs(cross_val_predict(forest, table[weather], table[targets], cv=cv) - table[targets]).mean()
+        for cv in (
+            KFold(5, shuffle=True, random_state=42),
+            list(GroupKFold(5, shuffle=True, random_state=42).split(table, groups=weeks)),
+        )
+    )
+    assert (by_hour < by_week).all()

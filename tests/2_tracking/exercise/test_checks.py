@@ -1,0 +1,273 @@
+"""Make the usual mistakes, and read the hints."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import check
+import joblib
+import mlflow
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import accuracy_score
+
+# What a learner writes for each task that leaves something on the servers.
+TASKS = {
+    1: 'mlflow.set_experiment("Tracking-Exercise"); run = mlflow.start_run(run_name="mine")',
+    2: 'mlflow.set_tag("notebook-type", "exercise")',
+    3: 'mlflow.log_artifact(folder / "iris.csv", artifact_path="input_data")',
+    4: 'mlflow.log_param("num_trees", n_estimators)',
+    5: 'mlflow.log_artifact(folder / "predictions.csv", artifact_path="output_data")',
+    6: 'model = mlflow.sklearn.log_model(forest, name="model", serialization_format="cloudpickle", **quick)',
+    7: 'mlflow.log_metric("accuracy", accuracy_score(y_test, predictions)); mlflow.end_run()',
+    8: 'version = mlflow.register_model(model.model_uri, "IrisModel")',
+    9: 'client.set_registered_model_alias("IrisModel", "staging", version.version)',
+    11: 'mlflow.log_metric("spark_identical", share, run_id=run.info.run_id)',
+}
+SERVE = 10
+
+
+@pytest.fixture
+def notebook(client, tmp_path) -> dict:
+    """Return the variables that the notebook has."""
+    (tmp_path / "iris.csv").write_text("sepal_length,species\n6.0,1\n")
+    (tmp_path / "predictions.csv").write_text("sepal_length,species\n6.0,1\n")
+    data, species = load_iris(return_X_y=True, as_frame=True)
+    forest = RandomForestClassifier(n_estimators=2, random_state=0).fit(data, species)
+    joblib.dump(forest, tmp_path / "forest.joblib")
+    # Finding out the requirements would take seconds in each test.
+    return {
+        "mlflow": mlflow,
+        "client": client,
+        "folder": tmp_path,
+        "forest": forest,
+        "n_estimators": 2,
+        "y_test": species,
+        "predictions": forest.predict(data),
+        "share": 1.0,
+        "accuracy_score": accuracy_score,
+        "quick": {"pip_requirements": ["scikit-learn"]},
+    }
+
+
+@pytest.fixture
+def do(notebook):
+    """Return a function that does the tasks up to a number, with other code for some of them."""
+
+    def run(upto: int = 11, **instead: str) -> None:
+        for number, code in TASKS.items():
+            if number <= upto:
+                exec(instead.get(f"task_{number}", code), notebook)
+
+    return run
+
+
+@pytest.fixture
+def look(client):
+    """Return a function that says how a task stands; the number of a task is that of its step."""
+    steps = check.load("exercise")
+    return lambda number: check.look(steps[number - 1], client)
+
+
+@pytest.fixture
+def answering(free_port, monkeypatch):
+    """Return a function that lets something answer on the port of the exercise, with a status and a body."""
+    port = free_port()
+    monkeypatch.setenv("EXERCISE_PORT", str(port))
+    asked, servers = [], []
+
+    def serve(status: int, body: str) -> list[dict]:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *_):
+                pass
+
+        servers.append(HTTPServer(("127.0.0.1", port), Handler))
+        threading.Thread(target=servers[-1].serve_forever, kwargs={"poll_interval": 0.01}).start()
+        return asked
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_all_tasks_done_is_done(do, look, answering):
+    do()
+    asked = answering(200, '{"predictions": [2, 1]}')
+    found = [look(number) for number in range(1, 12)]
+    assert [one.status for one in found] == ["done"] * 11, found
+    assert asked[0]["dataframe_split"]["data"] == [[6.0, 2.2, 5.0, 1.5], [5.7, 2.9, 4.2, 1.3]]
+
+
+def test_nothing_done_is_nowhere_done(look, answering):
+    found = [look(number) for number in range(1, 12)]
+    assert {one.status for one in found} == {"not yet"}
+    assert not any(one.wrong for one in found)
+    assert found[0].text == "The experiment `Tracking-Exercise` has no run. Do task 1."
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 6, 7, 8, 9, 11])
+def test_a_task_left_out_is_missing_and_not_wrong_and_the_line_of_the_hint_does_it(number, do, look, notebook):
+    # What a later task needs of the one that is left out.
+    needed = {6: "model = None", 7: "mlflow.end_run()", 8: "version = None"}
+    later = {6: {"task_8": "", "task_9": ""}, 8: {"task_9": ""}, 1: dict.fromkeys(map("task_{}".format, TASKS), "")}
+    do(**{f"task_{number}": needed.get(number, "")} | later.get(number, {}))
+    found = look(number)
+    assert found.status == "not yet"
+    assert not found.wrong, found.text
+    exec(found.line.replace("forest, ", "forest, **quick, "), notebook)
+    assert look(number).status == "done"
+    if number != 1:
+        assert mlflow.active_run() is None
+
+
+# task: what is written instead; what the hint says is wrong
+MISTAKES = [
+    (1, TASKS[1].replace("Tracking-Exercise", "tracking-exercise"), "an experiment `tracking-exercise`; its name "),
+    (1, 'run = mlflow.start_run(run_name="mine")', "Run `mine` went to the experiment `Default`"),
+    (2, 'mlflow.set_tag("notebook_type", "exercise")', "has the tag `notebook_type`; log a tag and name it `notebook"),
+    (2, 'mlflow.set_tag("notebook-type", "Exercise")', "has the value `Exercise`; it should be `exercise`"),
+    (2, 'mlflow.log_param("notebook-type", "exercise")', "`mine` has `notebook-type` as a parameter; log it as a tag"),
+    (3, 'mlflow.log_artifact(folder / "iris.csv")', "`iris.csv` in no folder; log it under `input_data`"),
+    (3, TASKS[3].replace("input_data", "input-data"), "the folder `input-data`; its name should be `input_data`"),
+    (3, "mlflow.log_input(mlflow.data.from_numpy(forest.classes_))", "as a dataset; log the file as an artifact"),
+    (4, 'mlflow.log_param("n_estimators", n_estimators)', "parameter `n_estimators`; log a parameter and name it `num"),
+    (4, 'mlflow.log_metric("num_trees", n_estimators)', "has `num_trees` as a metric; log it as a parameter"),
+    (4, 'mlflow.log_param("num_trees", "n_estimators")', "is `n_estimators`; it should be the number of trees"),
+    (
+        5,
+        'mlflow.log_artifact(folder / "predictions.csv")',
+        "`predictions.csv` in no folder; log it under `out",
+    ),
+    (5, TASKS[5].replace("output_data", "Output_Data"), "the folder `Output_Data`; its name should be `output_data`"),
+    (6, 'mlflow.log_artifact(folder / "forest.joblib")', "`forest.joblib` as a mere file; log it as a model"),
+    (6, TASKS[6].replace('"model"', '"forest"'), "has logged its model as `forest`; name it `model`"),
+    (6, "log_without_format()", "began to log its model and failed"),
+    (6, "log_as_function()", "not logged as a scikit-learn model"),
+    (7, 'mlflow.log_param("accuracy", 0.97); mlflow.end_run()', "has `accuracy` as a parameter; log it as a metric"),
+    (
+        7,
+        'mlflow.log_metric("accuracy_score", 0.97); mlflow.end_run()',
+        "has the metric `accuracy_score`; log a metric",
+    ),
+    (7, 'mlflow.log_metric("accuracy", 97); mlflow.end_run()', "is 97; `accuracy_score` gives a share from 0 to 1"),
+    (
+        7,
+        'mlflow.end_run(); mlflow.start_run(run_name="other"); ' + TASKS[7],
+        "`accuracy` is in a run of its own, `o",
+    ),
+    (8, TASKS[8].replace("IrisModel", "irismodel"), "registered as `irismodel`; register it as `IrisModel`"),
+    (8, "register_another()", "Version 1 of `IrisModel` holds the model of another run; register this one"),
+    (9, TASKS[9].replace("staging", "Staging"), "Version 1 has the alias `Staging`; its name should be `staging`"),
+    (9, "give_a_stage()", "Version 1 has the stage Staging, as in older tutorials"),
+    (9, "give_another()", "is on version 2, the model of another run; give it to version 1"),
+    (11, 'mlflow.log_metric("spark_identical", 0.5, run_id=run.info.run_id)', "is 0.50; at least 0.85 is asked for"),
+    (11, 'mlflow.log_metric("spark_identical", 100, run_id=run.info.run_id)', "is 100; log a share from 0 to 1"),
+    (11, 'mlflow.log_metric("spark_identical", 1)', "`spark_identical` is in a run of its own"),
+    (11, TASKS[11].replace("spark_identical", "identical_spark"), None),
+]
+
+
+@pytest.fixture
+def mistakes(notebook):
+    """Give the notebook the mistakes that take more than a line."""
+
+    def other_run():
+        with mlflow.start_run(experiment_id="0"):
+            return mlflow.sklearn.log_model(
+                notebook["forest"], name="model", serialization_format="cloudpickle", **notebook["quick"]
+            ).model_uri
+
+    def log_without_format():
+        with pytest.raises(mlflow.MlflowException, match="untrusted types"):
+            mlflow.sklearn.log_model(notebook["forest"], name="model", **notebook["quick"])
+
+    def log_as_function():
+        def predict(model_input: list[str]) -> list[str]:
+            return model_input
+
+        mlflow.pyfunc.log_model(name="model", python_model=predict, **notebook["quick"])
+
+    def register_another():
+        mlflow.register_model(other_run(), "IrisModel")
+
+    def give_a_stage():
+        with pytest.warns(FutureWarning):
+            notebook["client"].transition_model_version_stage("IrisModel", 1, "Staging")
+
+    def give_another():
+        register_another()
+        notebook["client"].set_registered_model_alias("IrisModel", "staging", 2)
+
+    notebook |= {key: value for key, value in locals().items() if callable(value)}
+
+
+@pytest.mark.parametrize(("number", "code", "words"), MISTAKES)
+def test_a_mistake_is_told_from_a_missing_task(number, code, words, do, look, mistakes):
+    do(upto=max(number, 2), **{f"task_{number}": code})
+    found = look(number)
+    assert found.status == "not yet"
+    if words is None:
+        assert not found.wrong
+    else:
+        assert words in found.text
+        assert found.wrong
+        assert found.line
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (400, "{}", "but not the iris model. It says 400 Bad Request"),
+        (200, "hello", "but not the iris model. It gives no predictions"),
+        (200, '{"predictions": [1]}', "but not the iris model."),
+    ],
+)
+def test_another_program_on_the_port_is_not_taken_for_the_model(status, body, words, look, answering):
+    answering(status, body)
+    found = look(SERVE)
+    assert found.wrong
+    assert words in found.text
+
+
+def test_a_port_where_nothing_listens_is_named_with_the_command(look, answering):
+    found = look(SERVE)
+    assert "Nothing listens on port" in found.text
+    assert found.line.startswith('mlflow models serve -m "models:/IrisModel@staging" --port ')
+
+
+def test_without_java_the_spark_task_is_skipped_and_says_why(do, look, monkeypatch):
+    do(task_11="")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert look(11).status == "skipped"
+    assert "Java 17" in look(11).text
+
+
+def test_the_newest_run_with_a_model_is_the_one_that_counts(do, look):
+    do(task_2='mlflow.set_tag("notebook-type", "try")', task_8="", task_9="")
+    do()
+    assert look(2).status == "done"
+    mlflow.start_run()
+    assert look(2).status == "done", "a run that has just begun does not hide it"
+    mlflow.end_run()
+    do(task_4="")
+    assert look(4).status == "not yet"
+
+
+def test_a_deleted_experiment_is_brought_back_by_the_command_of_the_hint(do, look, client):
+    do()
+    client.delete_experiment(client.get_experiment_by_name("Tracking-Exercise").experiment_id)
+    command = look(1).line.split()
+    assert command[0] == "mlflow"
+    subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True, timeout=60)
+    assert look(1).status == "done"
