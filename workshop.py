@@ -160,8 +160,14 @@ def notebook(options):
     """Have JupyterLab and the two servers up until Ctrl-C."""
     with start_servers(options) as up:
         show(up)
-        # Progress bars come up in red between the cells, and look like errors there.
-        env = child_environment(MLFLOW_TRACKING_URI=up.tracking_uri, MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false")
+        # JupyterLab stays off the network and asks no questions when it starts, see server/jupyter.
+        paths = [str(ROOT / "server" / "jupyter")] + os.environ.get("JUPYTER_CONFIG_PATH", "").split(os.pathsep)
+        env = child_environment(
+            MLFLOW_TRACKING_URI=up.tracking_uri,
+            JUPYTER_CONFIG_PATH=os.pathsep.join(filter(None, paths)),
+            # These come up in red between the cells, and look like errors there.
+            MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false",
+        )
         command = [PYTHON, "-m", "jupyterlab"] + options.arguments
         # Its output, with the token in it, goes to the terminal and into no file.
         with process("JupyterLab", command, None, cwd=ROOT, env=env) as lab:

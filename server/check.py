@@ -32,6 +32,8 @@ CHAPTERS = {  # what is typed: the heading, and the folders whose checks.py have
     "exercise": ("The exercise of chapter 2", ["2_tracking/exercise"]),
     "3": ("Chapter 3: projects, report and dashboard", ["3_projects", "report", "dashboard"]),
 }
+# Who takes the project away as a template may have deleted a chapter.
+CHAPTERS = {name: chapter for name, chapter in CHAPTERS.items() if (ROOT / chapter[1][0] / "checks.py").exists()}
 DONE, NOT_YET, SKIPPED = "done", "not yet", "skipped"
 PAUSE = 2  # seconds between two looks of --watch
 

@@ -685,6 +685,9 @@ def test_jupyterlab_knows_the_servers_and_ends_as_it_should_and_its_token_is_in_
     assert ask("/api/kernels", b"{}")
     assert until(lambda: said.exists() and said.read_text()) == up.tracking_uri
     assert f"127.0.0.1:{port}" in call.text or f"localhost:{port}" in call.text
+    page = urllib.request.urlopen(f"http://127.0.0.1:{port}/lab?token={token}", timeout=30).read().decode()
+    assert '"buildCheck": false' in page, "it would ask for a build"
+    assert '"disabledExtensions": ["@jupyterlab/apputils-extension:announcements"]' in page, "it would ask about news"
     if end == "Ctrl-C":
         call.popen.send_signal(signal.SIGINT)
     else:

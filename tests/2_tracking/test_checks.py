@@ -47,6 +47,13 @@ def test_before_the_first_run_every_step_names_the_notebook_to_run(look):
     assert "Run 2_tracking/get_prod_model.ipynb." in look("production").text
 
 
+def test_a_run_of_a_project_is_not_taken_for_a_run_of_the_chapter(learner, look):
+    learner.run("keras", tags={"step": "keras"})
+    found = look("network")
+    assert not found.wrong
+    assert "Run 2_tracking/model_keras.ipynb" in found.text
+
+
 @pytest.mark.parametrize(
     ("step", "name", "run", "words"),
     [

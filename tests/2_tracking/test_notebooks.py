@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import mlflow
@@ -277,6 +279,15 @@ def test_the_best_model_that_knows_its_columns_goes_into_production(models, spli
     assert "400 INVALID_PARAMETER_VALUE Model is missing inputs ['windspeed']" in said["serve"]
     assert "The model server is stopped: True" in said["same"]
     assert f"{best.data.metrics['mae_wind_GW']:.6f} GW here" in said["predict"]
+
+
+@pytest.mark.slow
+def test_when_the_notebooks_have_run_the_check_of_the_chapter_says_that_all_is_done(models, root):
+    execute("get_prod_model", until="alias")
+    command = [sys.executable, root / "server" / "check.py", "2"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "7 of 7 steps are done." in done.stdout
 
 
 @pytest.mark.slow
