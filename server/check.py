@@ -188,6 +188,7 @@ def main() -> int:
     parser.add_argument("--watch", action="store_true", help="look again and again, until all is done or Ctrl-C")
     options = parser.parse_args()
     chapters = [options.chapter] if options.chapter else list(CHAPTERS)
+    told = "MLFLOW_TRACKING_URI" in os.environ
     try:
         prepare()
         from mlflow import MlflowClient  # takes seconds, in which Ctrl-C has to work too
@@ -197,6 +198,10 @@ def main() -> int:
             return 0
         found = look_at(chapters, MlflowClient())
         print_list(found)
+        if not told:
+            uri = os.environ["MLFLOW_TRACKING_URI"]
+            print(f"\nThis terminal does not say where the servers are, so this looked at {uri}.")
+            print('For other commands, set MLFLOW_TRACKING_URI as the README does in "The servers by hand".')
         return 0 if is_done(found) else 1
     except KeyboardInterrupt:
         print()

@@ -49,11 +49,14 @@ def runs(client: MlflowClient) -> list[Run]:
     if found:
         return found
     everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
-    if strays := client.search_runs(everywhere, "tags.`notebook-type` = 'exercise'"):
+    in_notebook = "tags.mlflow.source.name LIKE '%ipykernel%' and attributes.status = 'RUNNING'"
+    tagged = client.search_runs(everywhere, "tags.`notebook-type` = 'exercise'")
+    if strays := client.search_runs(["0"], in_notebook) or tagged:
         name = client.get_experiment(strays[0].info.experiment_id).name
         raise Wrong(
-            f"Run `{strays[0].info.run_name}` went to the experiment `{name}`. Name yours before you start a run.",
-            start,
+            f"Run `{strays[0].info.run_name}` went to the experiment `{name}`. End it, and name yours before you start "
+            "another.",
+            f"mlflow.end_run()\n{start}\nrun = mlflow.start_run()",
         )
     raise NotYet(f"The experiment `{EXPERIMENT}` has no run. Do task 1.", f"{start}\nrun = mlflow.start_run()")
 
@@ -90,8 +93,9 @@ def files(client: MlflowClient, run: Run, folder: str | None = None) -> list[str
     return paths
 
 
-def check_folder(client: MlflowClient, name: str, line: str) -> str:
-    """Return the first file that the run has in a folder; raises NotYet, or Wrong if files are elsewhere."""
+def check_folder(client: MlflowClient, name: str, file: str) -> str:
+    """Return the first file that the run has in a folder; raises NotYet, or Wrong if its ``file`` is elsewhere."""
+    line = f'mlflow.log_artifact(folder / "{file}", artifact_path="{name}")'
     run = the_run(client)
     paths = files(client, run)
     if inside := [path for path in paths if path.startswith(f"{name}/")]:
@@ -99,8 +103,8 @@ def check_folder(client: MlflowClient, name: str, line: str) -> str:
     title, line = run.info.run_name, within(run, line)
     if found := similar(name, (path.split("/")[0] for path in paths if "/" in path)):
         raise Wrong(f"Run `{title}` has the folder `{found}`; its name should be `{name}`.", line)
-    if loose := [path for path in paths if "/" not in path]:
-        raise Wrong(f"Run `{title}` has `{loose[0]}` in no folder; log it under `{name}`.", line)
+    if file in paths:
+        raise Wrong(f"Run `{title}` has `{file}` in no folder; log it under `{name}`.", line)
     raise NotYet(f"Run `{title}` has no artifact under `{name}`.", line)
 
 
@@ -136,7 +140,7 @@ def input_data(client: MlflowClient) -> str:
     """Log the input data as an artifact under `input_data`."""
     line = 'mlflow.log_artifact(folder / "iris.csv", artifact_path="input_data")'
     try:
-        return check_folder(client, "input_data", line)
+        return check_folder(client, "input_data", "iris.csv")
     except Wrong:
         raise
     except NotYet:
@@ -163,9 +167,7 @@ def parameter(client: MlflowClient) -> str:
 
 def output_data(client: MlflowClient) -> str:
     """Log the predictions as an artifact under `output_data`."""
-    return check_folder(
-        client, "output_data", 'mlflow.log_artifact(folder / "predictions.csv", artifact_path="output_data")'
-    )
+    return check_folder(client, "output_data", "predictions.csv")
 
 
 def model(client: MlflowClient) -> None:
@@ -177,7 +179,9 @@ def model(client: MlflowClient) -> None:
 def accuracy(client: MlflowClient) -> str:
     """Log `accuracy_score` as the metric `accuracy`."""
     line = 'mlflow.log_metric("accuracy", accuracy_score(y_test, predictions))'
-    value = noted(client, "metric", "accuracy", line, also=("accuracy_score", "training_accuracy_score", "score"))
+    value = noted(
+        client, "metric", "accuracy", line, also=("acc", "accuracy_score", "training_accuracy_score", "score")
+    )
     if not 0 <= value <= 1:
         raise Wrong(
             f"The metric `accuracy` is {value:g}; `accuracy_score` gives a share from 0 to 1.",
@@ -195,7 +199,7 @@ def registered_model(client: MlflowClient) -> str:
 def alias(client: MlflowClient) -> str:
     """Give this version the alias `staging`."""
     own = registered(client, the_run(client).info.run_id, REGISTERED, "")
-    line = f'client.set_registered_model_alias("{REGISTERED}", "{ALIAS}", {own[0].version})'
+    line = f'mlflow.MlflowClient().set_registered_model_alias("{REGISTERED}", "{ALIAS}", {own[0].version})'
     version = version_with_alias(client, REGISTERED, ALIAS, line)
     if version.version not in [one.version for one in own]:
         raise Wrong(

@@ -25,7 +25,7 @@ TASKS = {
     6: 'model = mlflow.sklearn.log_model(forest, name="model", serialization_format="cloudpickle", **quick)',
     7: 'mlflow.log_metric("accuracy", accuracy_score(y_test, predictions)); mlflow.end_run()',
     8: 'version = mlflow.register_model(model.model_uri, "IrisModel")',
-    9: 'client.set_registered_model_alias("IrisModel", "staging", version.version)',
+    9: 'mlflow.MlflowClient().set_registered_model_alias("IrisModel", "staging", version.version)',
     11: 'mlflow.log_metric("spark_identical", share, run_id=run.info.run_id)',
 }
 SERVE = 10
@@ -42,7 +42,6 @@ def notebook(client, tmp_path) -> dict:
     # Finding out the requirements would take seconds in each test.
     return {
         "mlflow": mlflow,
-        "client": client,
         "folder": tmp_path,
         "forest": forest,
         "n_estimators": 2,
@@ -135,6 +134,7 @@ def test_a_task_left_out_is_missing_and_not_wrong_and_the_line_of_the_hint_does_
 MISTAKES = [
     (1, TASKS[1].replace("Tracking-Exercise", "tracking-exercise"), "an experiment `tracking-exercise`; its name "),
     (1, 'run = mlflow.start_run(run_name="mine")', "Run `mine` went to the experiment `Default`"),
+    (1, "open_in_default()", "Run `lost` went to the experiment `Default`"),
     (2, 'mlflow.set_tag("notebook_type", "exercise")', "has the tag `notebook_type`; log a tag and name it `notebook"),
     (2, 'mlflow.set_tag("notebook-type", "Exercise")', "has the value `Exercise`; it should be `exercise`"),
     (2, 'mlflow.log_param("notebook-type", "exercise")', "`mine` has `notebook-type` as a parameter; log it as a tag"),
@@ -159,6 +159,11 @@ MISTAKES = [
         7,
         'mlflow.log_metric("accuracy_score", 0.97); mlflow.end_run()',
         "has the metric `accuracy_score`; log a metric",
+    ),
+    (
+        7,
+        'mlflow.log_metric("acc", 0.97); mlflow.end_run()',
+        "has the metric `acc`; log a metric and name it `accuracy`",
     ),
     (7, 'mlflow.log_metric("accuracy", 97); mlflow.end_run()', "is 97; `accuracy_score` gives a share from 0 to 1"),
     (
@@ -198,16 +203,20 @@ def mistakes(notebook):
 
         mlflow.pyfunc.log_model(name="model", python_model=predict, **notebook["quick"])
 
+    def open_in_default():
+        tags = {"mlflow.source.name": "/usr/lib/python3/site-packages/ipykernel_launcher.py"}
+        mlflow.MlflowClient().create_run("0", run_name="lost", tags=tags)
+
     def register_another():
         mlflow.register_model(other_run(), "IrisModel")
 
     def give_a_stage():
         with pytest.warns(FutureWarning):
-            notebook["client"].transition_model_version_stage("IrisModel", 1, "Staging")
+            mlflow.MlflowClient().transition_model_version_stage("IrisModel", 1, "Staging")
 
     def give_another():
         register_another()
-        notebook["client"].set_registered_model_alias("IrisModel", "staging", 2)
+        mlflow.MlflowClient().set_registered_model_alias("IrisModel", "staging", 2)
 
     notebook |= {key: value for key, value in locals().items() if callable(value)}
 
