@@ -3,9 +3,11 @@
 ``MLFLOW_TRACKING_URI`` says where. No list of features here: the model's signature names the columns that it takes.
 """
 
+import re
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import mlflow
@@ -14,6 +16,7 @@ from mlflow.exceptions import MlflowException
 
 NAME, ALIAS = "wind_solar", "production"
 TARGETS = ["solar_GW", "wind_GW"]
+RANGES = [f"{target}_{side}" for target in TARGETS for side in ("q10", "q90")]
 
 
 class NotThere(Exception):
@@ -33,6 +36,9 @@ class Production:
     holdout: dict[str, float]  # errors in GW on the hours that judged_on names, by 3_projects/registry
     judged_on: str
     model: mlflow.pyfunc.PyFuncModel
+    data_run: str = ""  # run of 3_projects/data whose table it was trained on
+    commit: str = ""  # git commit of the code that trained it, where MLflow knew it
+    packages: tuple[str, ...] = ()  # what the model needs, such as "scikit-learn==1.9.1"
 
     @property
     def columns(self) -> list[str]:
@@ -46,13 +52,23 @@ class Production:
 
     def predict(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return ``solar_GW`` and ``wind_GW`` in GW for the rows of the table, on the same UTC index."""
-        return self.model.predict(table[self.columns])[TARGETS]
+        return self.predict_range(table)[TARGETS]
+
+    def predict_range(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return what ``predict`` does, and ``solar_GW_q10``, ``solar_GW_q90`` and so on if the model knows them."""
+        power = self.model.predict(table[self.columns])
+        return power[[*TARGETS, *(name for name in RANGES if name in power.columns)]]
 
 
 def server_address() -> str:
     """Return the address of the tracking server without user and password."""
     address = urlsplit(mlflow.get_tracking_uri())
     return address._replace(netloc=address.netloc.rpartition("@")[2]).geturl().rstrip("/")
+
+
+def without_password(text: str) -> str:
+    """Return the text with user and password taken out of each address in it."""
+    return re.sub(r"(?<=://)[^\s/]*@", "", text)
 
 
 def production_version() -> str:
@@ -75,6 +91,8 @@ def load(version: str) -> Production:
     run = client.get_run(about.run_id)
     with tempfile.TemporaryDirectory() as folder:  # the model reads all that it needs when it is loaded
         model = mlflow.pyfunc.load_model(f"models:/{NAME}/{version}", dst_path=folder)
+        listed = sorted(Path(folder).rglob("requirements.txt"))[:1]
+        packages = tuple(line for path in listed for line in path.read_text(encoding="utf-8").split("\n") if line)
     return Production(
         version=about.version,
         run_id=about.run_id,
@@ -85,6 +103,9 @@ def load(version: str) -> Production:
         holdout={target: float(about.tags.get(f"holdout_mae_{target}", "nan")) for target in TARGETS},
         judged_on=about.tags.get("judged_on", "unknown"),
         model=model,
+        data_run=run.data.tags.get("data_run", ""),
+        commit=run.data.tags.get("mlflow.source.git.commit", ""),
+        packages=packages,
     )
 
 
