@@ -1,6 +1,8 @@
 """The answer to a range of days, ready to be sent: the table of measures, the figures, the CSV."""
 
 import json
+import re
+from functools import cache
 
 import pandas as pd
 from dash import html
@@ -23,43 +25,48 @@ MEANING = {
         "MAE spared against the mean of that month and hour in former years",
     ),
     "skill_persistence": ("Skill against persistence", "MAE spared against the same hour of the day before"),
+    "hours": ("Hours", "that were recorded and count"),
 }
 
 
-def measures_table(found: Comparison, shown: Range) -> list:
-    """Return the measures of the range as a table, with what they mean."""
-    rows = []
-    for key, (name, meaning) in MEANING.items():
-        values = [found.measures[target][key] for target in TARGETS]
-        if key.startswith("skill"):
-            cells = [percent(value, sign=True) for value in values]
-        elif key == "r2":
-            cells = [number(value, 3) for value in values]
-        else:
-            cells = [gw(value, sign=key == "bias") for value in values]
-        rows.append([name, *cells, meaning])
-    rows.append(
-        ["Hours", *(str(found.measures[target]["hours"]) for target in TARGETS), "that were recorded and count"]
-    )
-    caption = f"{shown.first} to {shown.last}, by the hour"
-    notes = []
+@cache
+def frame() -> str:
+    """Return the table of measures as JSON, with names between @ for what changes from range to range.
+
+    To make a table out of components takes ten times as long as to fill this in.
+    """
+    rows = [[name, *(f"@{key}_{t}@" for t in TARGETS), meaning] for key, (name, meaning) in MEANING.items()]
+    header = ["Measure", *NAMES.values(), "What it says"]
+    whole = table("@caption@", header, rows, {1, 2}, id="measures-table")
+    return to_json_plotly([html.P("@caution@", className="caution"), whole])
+
+
+def texts(found: Comparison, shown: Range) -> dict[str, str]:
+    """Return what stands in the frame for each name; nothing in it has to be escaped in JSON."""
+    caution = ""
     if found.trained:
-        notes.append(
-            html.P(
-                f"The model has learnt from {found.trained} of these hours, so it looks better here than it is.",
-                className="caution",
-            )
-        )
-    return [*notes, table(caption, ["Measure", *NAMES.values(), "What it says"], rows, {1, 2}, id="measures-table")]
+        caution = f"The model has learnt from {found.trained} of these hours, so it looks better here than it is."
+    filled = {"caption": f"{shown.first} to {shown.last}, by the hour", "caution": caution}
+    for target, measures in found.measures.items():
+        for key, value in measures.items():
+            if key.startswith("skill"):
+                text = percent(value, sign=True)
+            elif key in ("r2", "hours"):
+                text = number(value, 3 if key == "r2" else 0)
+            else:
+                text = gw(value, sign=key == "bias")
+            filled[f"{key}_{target}"] = text
+    return filled
 
 
 def outputs(found: Comparison, shown: Range) -> tuple:
-    """Return what a range adds to the page, ready to be sent: most of the time of an answer goes into this."""
-    table = json.loads(to_json_plotly(measures_table(found, shown)))
+    """Return what a range adds to the page: a sentence, the table, the figures as JSON, a sentence for each figure."""
+    filled = texts(found, shown)
+    measures = json.loads(re.sub("@([a-zA-Z0-9_]+)@", lambda name: filled[name[1]], frame()))
     lead = f"{shown.first} to {shown.last} (UTC): {found.sentence}"
     # Dash encodes an answer twice if it sees a NaN in it, also in the middle of base64: there it is written otherwise.
     figures = json.dumps(found.figures).replace("NaN", "N\\u0061N")
-    return lead, table, figures, *found.words
+    return lead, measures, figures, *found.words
 
 
 def csv_of(view: View, shown: Range) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 # so would two minutes of patience with one that hangs.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import flask
@@ -52,6 +53,9 @@ def create_app(live: Live, settings: Settings) -> Dash:
 def start(settings: Settings) -> Dash:
     """Return the app with a follower that has been started."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    # Every open page asks once a second; a line for each would hide what matters, and so would each short queue.
+    for name, level in (("werkzeug", logging.WARNING), ("waitress.queue", logging.ERROR)):
+        logging.getLogger(name).setLevel(level)
     live = Live(settings.refresh)
     live.start()
     return create_app(live, settings)
