@@ -87,10 +87,13 @@ class Live:
 
     def _run(self) -> None:
         while True:
-            self._began = time.monotonic()
+            self.begin()
             self.follow()
-            self._began = 0.0
             time.sleep(self.seconds)
+
+    def begin(self) -> None:
+        """Note that a look begins: a server that hangs is to be named before it has answered."""
+        self._began = time.monotonic()
 
     def _warm_up(self) -> None:
         """Load a model of each kind once: the first one imports its library, for which a promotion can't wait."""
@@ -105,6 +108,10 @@ class Live:
 
     def follow(self) -> None:
         """Get the newest state. What can't be had stays as it was, and ``problem`` says why."""
+        self._follow()
+        self._began = 0.0
+
+    def _follow(self) -> None:
         try:
             version = production_version()
             if (
@@ -126,6 +133,7 @@ class Live:
                 logger.warning("the tracking server does not answer: %s", first_line(error))
             self._problem = self._away("does not answer")
             return
+        self._began = 0.0  # to load a model may take a while, which is not the tracking server's fault
         self._problem = self._show(version, self._table_run)
 
     def _show(self, version: str, table_run: str) -> str | None:

@@ -9,6 +9,9 @@ from playwright.sync_api import expect
 from processes import process
 from servers import get
 
+# All of them, or the dashboard would be started once for the slow ones and once for the others.
+pytestmark = pytest.mark.slow
+
 SOON = 15_000  # milliseconds; five seconds, and what a busy machine adds
 
 
@@ -16,7 +19,6 @@ def promote(version: str) -> None:
     mlflow.MlflowClient().set_registered_model_alias("wind_solar", "production", version)
 
 
-@pytest.mark.slow
 def test_a_promotion_and_a_rollback_show_in_two_open_tabs_without_a_reload(look, production, other_version):
     tabs = [look("/model"), look("/predictions")]
     for version in (other_version, production):
@@ -39,7 +41,6 @@ def test_the_figures_of_another_version_are_other_ones(look, production, other_v
     expect(mae).not_to_have_text(before)
 
 
-@pytest.mark.slow
 def test_a_version_that_can_not_be_loaded_leaves_the_old_one_with_a_warning(look, production, other_version, store):
     tab = look("/model")
     expect(tab.locator("#source")).to_contain_text(f"wind_solar version {production} ")
@@ -60,7 +61,6 @@ def test_a_version_that_can_not_be_loaded_leaves_the_old_one_with_a_warning(look
     expect(tab.locator("#problem")).to_be_empty()
 
 
-@pytest.mark.slow
 def test_the_pages_work_on_while_the_tracking_server_is_away_and_notice_that_it_is_back(look, way, keep):
     tab = look("/predictions")
     expect(tab.locator("#predictions-lead")).to_contain_text("336 hours")
@@ -117,7 +117,6 @@ def test_the_ledger_and_the_candidate_show_as_soon_as_they_are_there(look, produ
             client.delete_model_version_tag("wind_solar", other_version, tag)
 
 
-@pytest.mark.slow
 def test_without_a_model_in_production_the_pages_say_how_to_get_one(root, free_port, tmp_path, browser):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
