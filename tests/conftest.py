@@ -18,8 +18,8 @@ from servers import Servers, servers
 ROOT = Path(__file__).resolve().parents[1]
 # The real series, for developers and CI; a user doesn't have it, and the tests that need it say so.
 REAL_DATA = ROOT.parent / "shared" / "data" / "germany_opsd_2013_2015.csv"
-# What the small workflow of the tests is run with: 5 months of the sample, few trees, few epochs.
-SMALL = {"holdout_days": "30", "n_estimators": "8", "epochs": "8"}
+# What the small workflow of the tests is run with: 5 months of the sample, few trees, few epochs, few trials.
+SMALL = {"holdout_days": "30", "n_estimators": "8", "epochs": "8", "trials": "2"}
 # Warnings of these are errors in the projects that the tests run, as they are in the tests themselves.
 OWN_MODULES = ["__main__", "cache", "evaluate", "features", "validate"]
 

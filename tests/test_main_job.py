@@ -11,6 +11,7 @@ from processes import process
 from servers import ftp_answers, get, mlflow_answers
 
 pytestmark = pytest.mark.slow
+STEPS = ("data", "lr", "rf", "keras", "boosting", "promote", "approve")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_the_one_command_trains_registers_reports_and_shows_the_same_version(fir
     page = (state / "reports" / "2013-W34.html").read_text(encoding="utf-8")
     assert f"wind_solar, version {version}, alias production" in page
     assert "Simulated sample" in page
-    for step in ("data", "lr", "rf", "keras", "registry"):
+    for step in STEPS:
         assert re.search(rf"workflow: {step}: run \w+ in \d+ s: no workflow has run it yet", first), step
 
 
@@ -79,7 +80,7 @@ def test_database_and_code_are_not_where_the_artifact_store_serves(first, state)
 def test_the_second_time_every_step_is_reused(first, run):
     done = run()
     assert done.returncode == 0, done.stdout + done.stderr
-    for step in ("data", "lr", "rf", "keras", "registry"):
+    for step in STEPS:
         assert re.search(rf"workflow: {step}: reused run \w+: same code", done.stdout), step
 
 
