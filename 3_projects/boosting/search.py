@@ -56,7 +56,7 @@ def kept_trials(digest: str) -> list[Run]:
         output_format="list",
     )
     by_number = {int(run.data.params["trial"]): run for run in runs}
-    return [by_number[number] for number in sorted(by_number)]
+    return [by_number[number] for number in takewhile(by_number.__contains__, count())]
 
 
 def add_kept(study: optuna.Study, run: Run, target: str) -> None:
