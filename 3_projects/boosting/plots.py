@@ -5,9 +5,10 @@ from capacity import TARGETS
 from matplotlib.figure import Figure
 
 
-def plot_coverage(coverage: pd.DataFrame) -> Figure:
+def plot_coverage(coverage: pd.DataFrame, source: str) -> Figure:
     """Return bars of the share of hours inside the range, by target and by part of the hours."""
     figure = Figure(figsize=(9, 4), layout="constrained")
+    figure.suptitle(source)
     for axes, target in zip(figure.subplots(1, 2, sharey=True), TARGETS, strict=True):
         lines = coverage[(coverage["target"] == target) & (coverage["hours of"] != "dark")]
         axes.bar(lines["hours of"], 100 * lines["inside"], color="tab:blue")
@@ -18,9 +19,10 @@ def plot_coverage(coverage: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_weeks(hours: pd.DataFrame, power: pd.DataFrame) -> Figure:
+def plot_weeks(hours: pd.DataFrame, power: pd.DataFrame, source: str) -> Figure:
     """Return the recorded power and the range in the weeks with the most and the least power, by target."""
     figure = Figure(figsize=(12, 6), layout="constrained")
+    figure.suptitle(source)
     week = hours.index.tz_convert(None).to_period("W")
     for row, target in zip(figure.subplots(2, 2), TARGETS, strict=True):
         sums = hours.groupby(week)[target].agg(["sum", "size"])

@@ -108,8 +108,8 @@ with mlflow.start_run(), tempfile.TemporaryDirectory() as folder:
             for line in coverage.rename(columns={"hours of": "part"}).itertuples()
         }
     )
-    mlflow.log_figure(plot_coverage(coverage), "coverage.png")
-    mlflow.log_figure(plot_weeks(unseen, power), "weeks.png")
+    mlflow.log_figure(plot_coverage(coverage, table.attrs["source"]), "coverage.png")
+    mlflow.log_figure(plot_weeks(unseen, power, table.attrs["source"]), "weeks.png")
     print(f"boosting: inside the range, of the {len(unseen)} hours that nothing has been learnt from:")
     print(coverage.round(3).to_string(index=False))
     print(f"boosting: {model.model_uri}")

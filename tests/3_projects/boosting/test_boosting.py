@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 
+pytestmark = pytest.mark.slow
 COLUMNS = ["solar_GW", "wind_GW", "solar_GW_q10", "solar_GW_q90", "wind_GW_q10", "wind_GW_q90"]
 
 
