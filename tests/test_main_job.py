@@ -29,7 +29,7 @@ def run(root, small_csv, state, ports):
     """Return a function that types the command of the README's first screen, with --once."""
 
     def call() -> subprocess.CompletedProcess:
-        options = ["--once", "--data", small_csv, "--holdout-days", "30", "--state", state]
+        options = ["--once", "--data", small_csv, "--holdout-days", "30", "--state", state, "-P", "trials=2"]
         for name, port in ports.items():
             options += [f"--{name}-port", port]
         command = [sys.executable, "workshop.py", "run", *options]
@@ -102,9 +102,9 @@ def test_the_commands_typed_by_hand_end_in_the_same_state(
     server = process("mlflow server", command, tmp_path / "m.log", cwd=folder, env=env)
     with store as store, server as server:
         store.wait_until(lambda: ftp_answers(ftp), 20)
-        server.wait_until(lambda: mlflow_answers(tracking), 120)
+        server.wait_until(lambda: mlflow_answers(tracking), 240)
         command = ["mlflow", "run", "3_projects/workflow", "--env-manager", "local"]
-        command += ["-P", f"csv={small_csv}", "-P", "holdout_days=30"]
+        command += ["-P", f"csv={small_csv}", "-P", "holdout_days=30", "-P", "trials=2"]
         done = subprocess.run(
             command,
             cwd=root,
