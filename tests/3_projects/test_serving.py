@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 
 import mlflow
@@ -17,22 +18,23 @@ KINDS = ["lr", "rf", "keras", "boosting"]
 JSON = {"Content-Type": "application/json"}
 
 
-def newest(step: str):
-    """Return the newest finished run of a project."""
-    condition = f"tags.step = '{step}' and attributes.status = 'FINISHED'"
-    return mlflow.search_runs(search_all_experiments=True, filter_string=condition, output_format="list")[0]
+@pytest.fixture(scope="module")
+def runs(workflow) -> dict:
+    """Return the run of each step of the small workflow."""
+    said = dict(re.findall(r"^workflow: (\w+): run (\w+) in", workflow, re.MULTILINE))
+    return {step: mlflow.get_run(said[step]) for step in ["data", *KINDS]}
 
 
 @pytest.fixture(scope="module")
-def table(workflow) -> pd.DataFrame:
-    path = mlflow.artifacts.download_artifacts(run_id=newest("data").info.run_id, artifact_path="table.parquet")
+def table(runs) -> pd.DataFrame:
+    path = mlflow.artifacts.download_artifacts(run_id=runs["data"].info.run_id, artifact_path="table.parquet")
     return pd.read_parquet(path)
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def kind(workflow, request):
-    """Return the newest model of each kind, as anybody loads it."""
-    return mlflow.pyfunc.load_model(f"models:/{newest(request.param).outputs.model_outputs[0].model_id}")
+def kind(runs, request):
+    """Return the model of each kind, as anybody loads it."""
+    return mlflow.pyfunc.load_model(f"models:/{runs[request.param].outputs.model_outputs[0].model_id}")
 
 
 @pytest.fixture(scope="module")
@@ -210,9 +212,9 @@ def test_each_kind_of_model_says_that_there_are_no_rows(kind, table):
         kind.predict(rows)
 
 
-def test_the_same_rows_get_the_same_numbers_every_time(workflow, table):
+def test_the_same_rows_get_the_same_numbers_every_time(runs, table):
     """A forest adds up its trees in one order, whatever the machine."""
-    forest = mlflow.pyfunc.load_model(f"models:/{newest('rf').outputs.model_outputs[0].model_id}")
+    forest = mlflow.pyfunc.load_model(f"models:/{runs['rf'].outputs.model_outputs[0].model_id}")
     rows = table[forest.metadata.get_input_schema().input_names()]
     whole = forest.predict(rows)
     for _ in range(5):
