@@ -81,7 +81,7 @@ class Workflow:
 
         Raises StepError with the step's own error.
         """
-        print(f"workflow: {name} runs: {reason}", flush=True)
+        print(f"workflow: {name} runs: {reason}\n", end="", flush=True)
         start, step, about = time.monotonic(), self.steps[name], self.parent.info
         folder = str(HERE.parent / step.project)
         if not Path(folder, "MLproject").is_file():
@@ -124,7 +124,7 @@ class Workflow:
     def end(self, name: str, run: Run, line: str) -> None:
         """Take a step as done, print a line about it, and keep it with the workflow's run."""
         self.done[name], self.lines[name] = run, line
-        print(f"workflow: {name}: {line}", flush=True)
+        print(f"workflow: {name}: {line}\n", end="", flush=True)
         text = "\n".join(f"- **{step}**: {said}" for step, said in self.lines.items())
         tags = [RunTag(f"step.{name}", line), RunTag("mlflow.note.content", text)]
         client.log_batch(self.parent.info.run_id, tags=tags)
@@ -204,6 +204,8 @@ def main() -> None:
     if wrong := sorted(forced - steps.keys()):
         sys.exit(f"workflow: expected the name of a step after force ({', '.join(steps)}), found {', '.join(wrong)}")
     leftovers.catch_signals()
+    # An unbuffered process writes a line and its end apart, so the lines of steps that run side by side would mix.
+    os.environ.pop("PYTHONUNBUFFERED", None)
     try:
         preflight("workflow")
         history = History(HERE, steps, options.env_manager, forced)
