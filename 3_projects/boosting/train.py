@@ -20,7 +20,7 @@ from capacity import FEATURES, TARGETS, estimate_growth
 from conformal import measure_coverage, train_fleet
 from mlflow.models import infer_signature
 from mlflow_ftp.preflight import preflight
-from plots import plot_coverage, plot_weeks
+from range_plots import plot_coverage, plot_weeks
 from search import best_settings, digest_of_search, search
 from threadpoolctl import threadpool_limits
 
