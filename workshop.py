@@ -121,6 +121,8 @@ def run(options):
         workflow += ["--experiment-name", "predicting_wind_solar", "-P", "holdout_days={}".format(options.holdout_days)]
         if options.data:
             workflow += ["-P", "csv={}".format(options.data.resolve())]
+        for parameter in options.parameters:
+            workflow += ["-P", parameter]
         step("Training and judging the models", workflow, logs / "workflow.log", "workflow:", cwd=ROOT, env=env)
         version = production(up.tracking_uri)
 
@@ -238,6 +240,14 @@ def parse(arguments):
             )
             command.add_argument(
                 "--holdout-days", type=float, default=365, help="days at the end to judge the models on (default: 365)"
+            )
+            command.add_argument(
+                "-P",
+                dest="parameters",
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help="another parameter of 3_projects/workflow, such as trials=5; may be given several times",
             )
             command.add_argument(
                 "--dashboard-port",

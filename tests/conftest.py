@@ -18,10 +18,10 @@ from servers import Servers, servers
 ROOT = Path(__file__).resolve().parents[1]
 # The real series, for developers and CI; a user doesn't have it, and the tests that need it say so.
 REAL_DATA = ROOT.parent / "shared" / "data" / "germany_opsd_2013_2015.csv"
-# What the small workflow of the tests is run with: 5 months of the sample, few trees, few epochs.
-SMALL = {"holdout_days": "30", "n_estimators": "8", "epochs": "8"}
+# What the small workflow of the tests is run with: 5 months of the sample, few trees, few epochs, few trials.
+SMALL = {"holdout_days": "30", "n_estimators": "8", "epochs": "8", "trials": "2"}
 # Warnings of these are errors in the projects that the tests run, as they are in the tests themselves.
-OWN_MODULES = ["__main__", "cache", "evaluate", "features", "validate"]
+OWN_MODULES = ["__main__", *(path.stem for path in (ROOT / "3_projects").glob("*/*.py"))]
 
 # The artifact store's password in this test run. Nothing that is printed or left behind may hold it.
 PASSWORD = secrets.token_urlsafe(12)
@@ -34,9 +34,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SAID_IT] = []
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the slow tests come last, so that a mistake shows early."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let the slow tests come last, so that a mistake shows early; of several processes, let none wait for another."""
+    slow_first = hasattr(config, "workerinput")
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is not None) is not slow_first)
 
 
 @pytest.hookimpl(wrapper=True)

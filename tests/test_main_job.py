@@ -11,6 +11,7 @@ from processes import process
 from servers import ftp_answers, get, mlflow_answers
 
 pytestmark = pytest.mark.slow
+STEPS = ("data", "lr", "rf", "keras", "boosting", "promote", "approve")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def run(root, small_csv, state, ports):
     """Return a function that types the command of the README's first screen, with --once."""
 
     def call() -> subprocess.CompletedProcess:
-        options = ["--once", "--data", small_csv, "--holdout-days", "30", "--state", state]
+        options = ["--once", "--data", small_csv, "--holdout-days", "30", "--state", state, "-P", "trials=2"]
         for name, port in ports.items():
             options += [f"--{name}-port", port]
         command = [sys.executable, "workshop.py", "run", *options]
@@ -61,7 +62,7 @@ def test_the_one_command_trains_registers_reports_and_shows_the_same_version(fir
     page = (state / "reports" / "2013-W34.html").read_text(encoding="utf-8")
     assert f"wind_solar, version {version}, alias production" in page
     assert "Simulated sample" in page
-    for step in ("data", "lr", "rf", "keras", "registry"):
+    for step in STEPS:
         assert re.search(rf"workflow: {step}: run \w+ in \d+ s: no workflow has run it yet", first), step
 
 
@@ -79,7 +80,7 @@ def test_database_and_code_are_not_where_the_artifact_store_serves(first, state)
 def test_the_second_time_every_step_is_reused(first, run):
     done = run()
     assert done.returncode == 0, done.stdout + done.stderr
-    for step in ("data", "lr", "rf", "keras", "registry"):
+    for step in STEPS:
         assert re.search(rf"workflow: {step}: reused run \w+: same code", done.stdout), step
 
 
@@ -101,9 +102,9 @@ def test_the_commands_typed_by_hand_end_in_the_same_state(
     server = process("mlflow server", command, tmp_path / "m.log", cwd=folder, env=env)
     with store as store, server as server:
         store.wait_until(lambda: ftp_answers(ftp), 20)
-        server.wait_until(lambda: mlflow_answers(tracking), 120)
+        server.wait_until(lambda: mlflow_answers(tracking), 240)
         command = ["mlflow", "run", "3_projects/workflow", "--env-manager", "local"]
-        command += ["-P", f"csv={small_csv}", "-P", "holdout_days=30"]
+        command += ["-P", f"csv={small_csv}", "-P", "holdout_days=30", "-P", "trials=2"]
         done = subprocess.run(
             command,
             cwd=root,

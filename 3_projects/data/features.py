@@ -55,11 +55,15 @@ def add_features(weather: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with the derived columns added, all of them float64 and without a missing value.
 
     - ``hour`` (0 to 23, UTC) and ``day_of_year`` (1 to 366)
+    - ``utc_offset``: by how many hours the clocks of Germany are before UTC, 1 or 2. The weather columns of the real
+      data stand an hour late while summer time lasts; with this and the next columns a model can set that right.
+    - ``rad_horizontal_lag_1``, ``_lead_1``, ``rad_diffuse_lag_1``, ``_lead_1``: the radiation of the hour before and
+      after (W/m2)
     - ``solar_elevation`` (degrees) and ``rad_clear_sky`` (W/m2)
     - ``windspeed_lag_1`` ... ``_3`` and ``windspeed_lead_1`` ... ``_3``: the wind of the hours before and after, and
       ``windspeed_mean_7h`` and ``_25h``: centred means (all m/s). The country's turbines answer to the weather of the
       hours around, not to one value at 10 m; a weather forecast knows the hours after as well as the hours before.
-      At the ends of the table the nearest hour stands in.
+      At the ends of the table the nearest hour stands in, here and for the radiation.
     - ``trend`` (years since the start of 2013 in UTC): a stand-in for the capacity that is built year by year
     """
     index = weather.index
@@ -71,6 +75,11 @@ def add_features(weather: pd.DataFrame) -> pd.DataFrame:
         "solar_elevation": elevation,
         "rad_clear_sky": clear_sky_radiation(elevation),
     }
+    local = index.tz_convert("Europe/Berlin").tz_localize(None)
+    columns["utc_offset"] = ((local - index.tz_convert(None)) / pd.Timedelta(hours=1)).to_numpy()
+    for name in ("rad_horizontal", "rad_diffuse"):
+        columns[f"{name}_lag_1"] = weather[name].shift(1, fill_value=weather[name].iloc[0])
+        columns[f"{name}_lead_1"] = weather[name].shift(-1, fill_value=weather[name].iloc[-1])
     for hours in (1, 2, 3):
         columns[f"windspeed_lag_{hours}"] = wind.shift(hours, fill_value=wind.iloc[0])
         columns[f"windspeed_lead_{hours}"] = wind.shift(-hours, fill_value=wind.iloc[-1])

@@ -1,201 +1,162 @@
-"""Judge the candidates on the last year, register them, and let the best one into production if it has earned it.
+"""Judge the candidates on the holdout; the best one that passes the gate waits for approval as ``candidate``.
 
-    mlflow run 3_projects/registry --env-manager local
+    mlflow run 3_projects/registry -e promote --env-manager local
 
 A candidate is the model of the newest run of each training project. All of them become versions of the registered
-model; the best one gets the alias ``production`` if, on hours that no training step saw, it is better than both naive
-forecasts in both targets and not worse than the model in production.
+model. They are tried in the order of their errors until one passes the rules of rules.yaml. What came of each rule is
+on the version, as tags, and on this run, as gate.json. Into production it comes by ``approve``.
 """
 
 import argparse
-import functools
-import sys
-import tempfile
-from math import isnan
-from typing import NoReturn
+import dataclasses
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from math import isfinite, isnan
 
 import mlflow
+import numpy as np
 import pandas as pd
-from evaluate import TARGETS, climatology, errors, persistence, recorded
+import transitions
+from candidates import choose_candidates, choose_table, forecast, model_of, read_table, recorded, register
+from command import Refused, command
+from errors import errors
+from judging import Candidate, Ground, choose, make_ground
+from lock import lock
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
-from mlflow_ftp.preflight import preflight
+from rules import MODES, load
+from transitions import CANDIDATE, State
 
 client = mlflow.MlflowClient()
+PROMOTE = "mlflow run 3_projects/registry -e promote --env-manager local"
 
 
-def stop(message: str) -> NoReturn:
-    """End the step, and leave the reason on its run for the workflow."""
-    mlflow.set_tag("error", message)
-    sys.exit(f"registry: {message}")
-
-
-def finished_runs(step: str, order: str = "attributes.start_time DESC") -> list[Run]:
-    """Return the finished runs that a condition on the tag ``step`` holds for."""
-    return mlflow.search_runs(
-        search_all_experiments=True,
-        filter_string=f"tags.step {step} and attributes.status = 'FINISHED'",
-        order_by=[order],
-        output_format="list",
-    )
-
-
-def choose_table(data_run: str) -> Run:
-    """Return the run of 3_projects/data whose table is judged on; ``newest`` stands for the one used last."""
-    if data_run != "newest":
-        return client.get_run(data_run)
-    runs = finished_runs("= 'data'", "tags.used_at DESC")
-    if not runs:
-        stop("there is no table to judge on yet; make it with: mlflow run 3_projects/data --env-manager local")
-    return runs[0]
-
-
-@functools.cache
-def digest_of(data_run: str | None) -> str | None:
-    """Return the digest of the table of a run of 3_projects/data, None if no run is named."""
-    return client.get_run(data_run).data.tags.get("table_sha256") if data_run else None
-
-
-def choose_candidates(run_ids: str, digest: str) -> list[Run]:
-    """Return the runs whose models are judged; ``newest`` stands for the newest one of each training project.
-
-    All of them have to be trained on the table that they are judged on: another one may have had another holdout, and
-    the judged hours in its training.
-    """
-    if run_ids == "newest":
-        newest = {}
-        for run in finished_runs("!= 'data'"):
-            if run.outputs and run.outputs.model_outputs and digest_of(run.data.tags.get("data_run")) == digest:
-                newest.setdefault(run.data.tags["step"], run)
-        if not newest:
-            stop("no model was trained on this table; train one with: mlflow run 3_projects/lr --env-manager local")
-        return list(newest.values())
+def prepare(name: str, runs: list[Run], table: pd.DataFrame, truth: pd.DataFrame) -> tuple[State, list[Candidate]]:
+    """Return the state that is judged against, and the candidates as versions, by their errors, NaN last."""
+    with lock(name, "promote"):
+        state = transitions.mend_held(name)
+        known = client.search_model_versions(f"name = '{name}'")
+        versions = [register(name, run, known) for run in runs]
     candidates = []
-    for run_id in run_ids.split(","):
-        try:
-            run = client.get_run(run_id)
-        except MlflowException:
-            stop(f"the candidate {run_id} is no run on this tracking server; give the id of a training run")
-        if not (run.outputs and run.outputs.model_outputs):
-            stop(f"the candidate {run_id} has no model; give the id of a training run")
-        if digest_of(run.data.tags.get("data_run")) != digest:
-            stop(f"the candidate {run_id} was trained on another table than it would be judged on; train it again")
-        candidates.append(run)
-    return candidates
+    for run, version in zip(runs, versions, strict=True):
+        found = forecast(model_of(run), table, truth)
+        empty = pd.DataFrame(np.nan, truth.index, truth.columns)
+        candidates.append(
+            Candidate(run, version, found, errors(empty if found.values is None else found.values, truth))
+        )
+    return state, sorted(candidates, key=lambda candidate: (isnan(mae := candidate.scores["mae"]), mae))
 
 
-def production_version(name: str):
-    """Return the version in production, or None."""
-    try:
-        return client.get_model_version_by_alias(name, "production")
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise
+def gate_tags(candidate: Candidate, ground: Ground) -> dict[str, str]:
+    """Return what the gate writes on a version that it has judged."""
+    run = mlflow.active_run()
+    verdict = "off" if ground.rules.mode == "off" else "passed" if candidate.passed else "failed"
+    return {
+        "gate": verdict,
+        "gate.against": ground.production or "",
+        "gate.mode": ground.rules.mode,
+        "gate.run": run.info.run_id,
+        "gate.by": run.data.tags.get("mlflow.user", "unknown"),
+        "gate.when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "gate.remark": ground.remark,
+    } | {f"gate.{result.rule}": f"{result.outcome}: {result.sentence}"[:1000] for result in candidate.results}
 
 
-def register(name: str, model_id: str, tags: dict[str, str]):
-    """Return the version of the registered model that holds this logged model, made if there is none yet."""
-    # The server leaves model_id empty in its answers; the source says the same.
-    source = f"models:/{model_id}"
-    versions = client.search_model_versions(f"name = '{name}'")
-    version = next((version for version in versions if version.source == source), None)
-    if version is None:
-        version = mlflow.register_model(source, name)
-    for key, value in tags.items():
-        client.set_model_version_tag(name, version.version, key, value)
-    return version
+def write(
+    name: str, before: State, candidates: list[Candidate], best: Candidate | None, ground: Ground, judged_on: str
+):
+    """Write errors and verdicts on the versions, and move the alias; raises Refused if another command was quicker."""
+    with lock(name, "promote") as still_held:
+        now = transitions.mend_held(name)
+        if moved := transitions.moved_meanwhile(name, before, now):
+            raise Refused(f"{moved}; nothing was moved. Judge again with: {PROMOTE}")
+        rejected = best and (transitions.version_tags(name, best.version.version) or {}).get("rejected")
+        if rejected and rejected != best.version.tags.get("rejected"):
+            raise Refused(f"version {best.version.version} was rejected meanwhile ({rejected}); nothing was moved")
+        for candidate in candidates:
+            tags = {f"holdout_{key}": f"{value:.4f}" for key, value in candidate.scores.items()}
+            tags |= {"step": candidate.step, "judged_on": judged_on}
+            tags |= gate_tags(candidate, ground) if candidate.results else {}
+            for key, value in tags.items():
+                still_held()
+                client.set_model_version_tag(name, candidate.version.version, key, value)
+        if ground.rules.mode == "dry_run":
+            return
+        still_held()
+        if best:
+            if rejected:
+                client.delete_model_version_tag(name, best.version.version, "rejected")
+            client.set_registered_model_alias(name, CANDIDATE, best.version.version)
+        elif now.candidate in [candidate.version.version for candidate in candidates]:
+            client.delete_registered_model_alias(name, CANDIDATE)  # it has not passed this time
 
 
-def objections(best: dict, naive: dict[str, dict], production: dict | None) -> list[str]:
-    """Return why the best candidate may not go into production; an empty list lets it through."""
-    reasons = [
-        f"{name} is as good in {target} (MAE {scores[f'mae_{target}']:.3f} GW against {best[f'mae_{target}']:.3f})"
-        for name, scores in naive.items()
-        for target in TARGETS
-        if not best[f"mae_{target}"] < scores[f"mae_{target}"]
+def show(candidates: list[Candidate], ground: Ground) -> None:
+    """Print the errors of all, and each rule's result."""
+    rows = [{"forecast": candidate.title} | candidate.scores for candidate in candidates]
+    versions = [candidate.version.version for candidate in candidates]
+    if ground.forecast and ground.forecast.values is not None and ground.production not in versions:
+        title = f"in production (version {ground.production})"
+        rows.append({"forecast": title} | errors(ground.forecast.values, ground.truth))
+    rows += [{"forecast": name} | errors(values, ground.truth) for name, values in ground.naive.items()]
+    evaluation = pd.DataFrame(rows).sort_values("mae")
+    mlflow.log_table(evaluation, "evaluation.json")
+    index = ground.truth.index
+    print(f"promote: mean absolute error on {len(index)} rows from {index[0]} to {index[-1]}")
+    columns = [f"mae_{target}" for target in ground.truth.columns]
+    print(evaluation[["forecast", *columns, "mae"]].round(3).to_string(index=False))
+    for candidate in candidates:
+        for result in candidate.results:
+            print(f"promote: {candidate.title}: {result.rule} {result.outcome}: {result.sentence}")
+            for key, value in (result.numbers or {}).items():
+                mlflow.log_metric(f"{result.rule}_{key}_version_{candidate.version.version}", value)
+
+
+def promote(options: argparse.Namespace) -> None:
+    """Evaluate, register, judge, and give the alias; the verdict is printed and logged."""
+    name, rules = options.registered_model, load(options.rules, options.mode)
+    transitions.mend(name)
+    data = choose_table(options.data_run)
+    digest = data.data.tags["table_sha256"]
+    runs = choose_candidates(options.candidates, digest)
+    table = read_table(data.info.run_id)
+    truth = recorded(table, list(rules.targets))
+    judged_on = f"{table.attrs.get('source', 'unknown')}, {truth.index[0]:%Y-%m-%d} to {truth.index[-1]:%Y-%m-%d}"
+
+    state, candidates = prepare(name, runs, table, truth)
+    ground = make_ground(name, state, candidates, table, truth, rules, digest)
+    best, verdict = choose(name, candidates, ground)
+    if rules.mode == "dry_run":
+        verdict += ". This is a dry run: no alias was moved"
+    if ground.remark:
+        verdict += f". Note: {ground.remark}"
+    show(candidates, ground)
+    report = [
+        {"version": candidate.version.version, "run": candidate.run.info.run_id, "step": candidate.step}
+        | {"rules": [dataclasses.asdict(result) for result in candidate.results]}
+        for candidate in candidates
     ]
-    if production and not best["mae"] <= production["mae"]:
-        reasons.append(f"the model in production is better (MAE {production['mae']:.3f} GW against {best['mae']:.3f})")
-    return reasons
+    about = {"verdict": verdict, "mode": rules.mode, "against": state.production, "judged_on": judged_on}
+    mlflow.log_dict(about | {"remark": ground.remark, "candidates": report}, "gate.json")
+    mlflow.log_metrics({key: value for key, value in candidates[0].scores.items() if isfinite(value)})
+    write(name, state, candidates, best, ground, judged_on)
+    waiting = best.version.version if best and rules.mode != "dry_run" else ""
+    mlflow.set_tags({"verdict": verdict, "candidate_version": waiting, "data_run": data.info.run_id})
+    if not best and state.production is None and rules.mode != "dry_run":
+        raise Refused(f"{verdict}. Nothing is in production, and nothing waits for approval.")
+    print(f"promote: {verdict}.")
 
 
-def judge(uri: str, table: pd.DataFrame) -> dict[str, float]:
-    """Return the errors of a model on the recorded hours of the holdout, in GW."""
-    with tempfile.TemporaryDirectory() as folder:
-        model = mlflow.pyfunc.load_model(uri, dst_path=folder)
-    truth = recorded(table)
-    rows = table.loc[truth.index, model.metadata.get_input_schema().input_names()]
-    return errors(model.predict(rows), truth)
-
-
-def main() -> None:
-    """Evaluate, register, promote; the verdict is printed and logged."""
-    parser = argparse.ArgumentParser(description="Judge the candidates and let the best one into production.")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Promote, as a step of its own."""
+    parser = argparse.ArgumentParser(description="Judge the candidates; the best one that passes waits for approval.")
     parser.add_argument("--candidates", default="newest", help="run ids with commas between, or newest")
     parser.add_argument("--data-run", default="newest", help="run of 3_projects/data whose holdout is used, or newest")
+    parser.add_argument("--rules", default="rules.yaml", help="a file beside this one, or from the top of the project")
+    parser.add_argument("--mode", default="", choices=["", *MODES], help="default: as the rules say")
     parser.add_argument("--registered-model", default="wind_solar", help="default: %(default)s")
-    options = parser.parse_args()
-    name = options.registered_model
-
-    preflight("registry")
-    with mlflow.start_run(), tempfile.TemporaryDirectory() as folder:
-        mlflow.set_tag("step", "registry")
-        data = choose_table(options.data_run)
-        candidates = choose_candidates(options.candidates, data.data.tags["table_sha256"])
-        path = mlflow.artifacts.download_artifacts(
-            run_id=data.info.run_id, artifact_path="table.parquet", dst_path=folder
-        )
-        table = pd.read_parquet(path)
-        truth = recorded(table)
-        judged_on = f"{table.attrs['source']}, {truth.index[0]:%Y-%m-%d} to {truth.index[-1]:%Y-%m-%d}"
-
-        naive = {"persistence": errors(persistence(table), truth), "climatology": errors(climatology(table), truth)}
-        rows, versions, scores = [], {}, {}
-        for run in candidates:
-            run_id, step, model_id = run.info.run_id, run.data.tags["step"], run.outputs.model_outputs[0].model_id
-            scores[run_id] = judge(f"models:/{model_id}", table)
-            tags = {f"holdout_{key}": f"{value:.4f}" for key, value in scores[run_id].items()}
-            versions[run_id] = register(name, model_id, tags | {"step": step, "judged_on": judged_on})
-            rows.append({"forecast": f"{step} (version {versions[run_id].version})"} | scores[run_id])
-
-        current, remark = production_version(name), ""
-        same = [run_id for run_id in scores if current and versions[run_id].version == current.version]
-        current_scores = scores[same[0]] if same else None
-        if current and not current_scores:
-            # A model that is gone, or that wants columns which are gone, must not stand in the way of its successor.
-            try:
-                current_scores = judge(f"models:/{name}/{current.version}", table)
-                rows.append({"forecast": f"in production (version {current.version})"} | current_scores)
-            except Exception as error:
-                reason = (str(error) or type(error).__name__).splitlines()[0]
-                remark = f" Version {current.version} could not be judged any more: {reason}"
-
-        best = min(candidates, key=lambda run: (isnan(mae := scores[run.info.run_id]["mae"]), mae))
-        best_scores, version = scores[best.info.run_id], versions[best.info.run_id]
-        title = f"{name} version {version.version} ({best.data.tags['step']})"
-        reasons = objections(best_scores, naive, current_scores)
-        if reasons:
-            verdict = f"{title} is not promoted: {'; '.join(reasons)}."
-        elif current and current.version == version.version:
-            verdict = f"{title} stays in production."
-        else:
-            client.set_registered_model_alias(name, "production", version.version)
-            verdict = f"{title} is in production now" + (f", after version {current.version}." if current else ".")
-        verdict += remark
-
-        rows += [{"forecast": forecast} | naive_scores for forecast, naive_scores in naive.items()]
-        evaluation = pd.DataFrame(rows).sort_values("mae")
-        mlflow.log_table(evaluation, "evaluation.json")
-        mlflow.log_metrics(best_scores)
-        print(f"registry: MAE in GW on {len(truth)} hours from {truth.index[0]} to {truth.index[-1]}")
-        print(evaluation[["forecast", "mae_solar_GW", "mae_wind_GW", "mae"]].round(3).to_string(index=False))
-
-        production = production_version(name)
-        if production is None:
-            stop(f"{verdict} Nothing is in production.")
-        mlflow.set_tags({"verdict": verdict, "production_version": production.version, "data_run": data.info.run_id})
-        print(f"registry: {verdict}")
+    options = parser.parse_args(arguments)
+    with command("promote"):
+        promote(options)
 
 
 if __name__ == "__main__":

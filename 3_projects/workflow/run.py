@@ -1,27 +1,33 @@
-"""Run data, then the three models side by side, then the registry; reuse what has not changed.
+"""Run the steps that steps.py lists, side by side where they can be; reuse what has not changed.
 
     mlflow run 3_projects/workflow --env-manager local --experiment-name predicting_wind_solar
+    mlflow run 3_projects/workflow --env-manager local -P dry_run=true
 
-Each step is a project of its own and becomes a child of this run. The description of this run says for each step
-whether it was run or reused, and why.
+Each step is an entry point of a project and becomes a child of this run. The description of this run says for each
+step whether it was run or reused, and why. A dry run says what would be done, and starts nothing.
 """
 
 import argparse
+import contextlib
+import json
 import os
-import signal
 import sys
 import time
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from pathlib import Path
 
-import cache
+import leftovers
 import mlflow
-from mlflow.entities import Run
+from history import History
+from mlflow.entities import Param, Run, RunTag
 from mlflow.exceptions import ExecutionException, MlflowException
 from mlflow_ftp.preflight import preflight
+from steps import add_arguments, list_steps
 
-PROJECTS = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).resolve().parent
+# What a step's run takes over from the workflow's.
+INHERITED = ("mlflow.user", "mlflow.source.git.commit", "mlflow.source.git.repoURL")
 client = mlflow.MlflowClient()
 
 
@@ -29,161 +35,194 @@ class StepError(Exception):
     """A step that failed; the message is the step's own."""
 
 
-def earlier_runs(step: str) -> list[Run]:
-    """Return the finished runs of a step that a workflow started, the newest first."""
-    return mlflow.search_runs(
-        search_all_experiments=True,
-        filter_string=f"tags.step = '{step}' and tags.`cache.code` != '' and attributes.status = 'FINISHED'",
-        output_format="list",
-    )
-
-
-def lost(run: Run) -> str | None:
-    """Return what a run that could stand in has lost since, or None."""
-    step = run.data.tags["step"]
-    if step == "data":
-        return None if client.list_artifacts(run.info.run_id) else "its table is gone"
-    try:
-        if step == "registry":
-            production = client.get_model_version_by_alias("wind_solar", "production").version
-            same = production == run.data.tags.get("production_version")
-            return None if same else "another version is in production since"
-        files = client.list_logged_model_artifacts(run.outputs.model_outputs[0].model_id)
-        return None if files else "its model is gone"
-    except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise
-        return "nothing is in production any more" if step == "registry" else "its model is gone"
-
-
 class Workflow:
     """The steps of one workflow run, and a line about each of them."""
 
-    def __init__(self, parent: Run, env_manager: str):
+    def __init__(self, parent: Run, history: History, env_manager: str):
         """Work below the run ``parent``, with one of MLflow's environment managers for the steps."""
-        self.parent, self.env_manager, self.lines = parent, env_manager, {}
+        self.parent, self.history, self.steps, self.env_manager = parent, history, history.steps, env_manager
+        self.done: dict[str, Run] = {}
+        self.begun: dict[str, str] = {}  # the ids of the runs that were started, by step
+        self.lines: dict[str, str] = {}
 
-    def step(self, name: str, parameters: dict, digest_of_input: str, inputs: dict | None = None) -> Run:
-        """Run a project, or reuse an earlier run; raises StepError.
+    def run(self) -> None:
+        """Run or reuse each step as soon as those before it are done; raises StepError at the first one that fails."""
+        waiting, futures = list(self.steps), {}
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+            try:
+                while waiting or futures:
+                    ready = [name for name in waiting if self.steps[name].needs <= self.done.keys()]
+                    for name in ready:
+                        waiting.remove(name)
+                        tags = self.history.describe(name, self.done)
+                        run, reason = self.history.decide(name, tags)
+                        if run:
+                            self.end(name, run, f"reused run {run.info.run_id}: {reason}")
+                        else:
+                            futures[threads.submit(self.launch, name, tags, reason)] = name, reason
+                    if not ready and not futures:
+                        raise StepError(
+                            f"{', '.join(waiting)}: waiting for a step that is not listed, or for each other"
+                        )
+                    if not ready:  # a second is how long Windows lets Ctrl-C wait
+                        for future in wait(futures, timeout=1, return_when=FIRST_COMPLETED).done:
+                            run, seconds = future.result()
+                            name, reason = futures.pop(future)
+                            self.end(name, run, f"run {run.info.run_id} in {seconds:.0f} s: {reason}")
+            except StepError:
+                self.stop(threads, futures, {name for future, (name, _) in futures.items() if failed(future)})
+                raise
+            except BaseException:
+                self.stop(threads, futures, set())
+                raise
 
-        ``parameters`` and ``digest_of_input`` decide which. ``inputs`` are parameters that say where the input is, such
-        as run ids; they do not count.
+    def launch(self, name: str, tags: dict[str, str], reason: str) -> tuple[Run, float]:
+        """Run a step to its end as a child of the workflow's run, and return its run and the seconds that it took.
+
+        Raises StepError with the step's own error.
         """
-        description = cache.describe(PROJECTS / name, parameters, digest_of_input)
-        run, reason = cache.match(earlier_runs(name), description)
-        if run and (loss := lost(run)):
-            run, reason = None, loss
-        if run:
-            self.note(name, f"reused run {run.info.run_id}: {reason}")
-            return run
-        print(f"workflow: {name} runs: {reason}", flush=True)
-        start = time.monotonic()
-        run = self.run_project(name, {**parameters, **(inputs or {})})
-        for key, value in description.items():
-            client.set_tag(run.info.run_id, key, value)
-        self.note(name, f"run {run.info.run_id} in {time.monotonic() - start:.0f} s: {reason}")
-        return run
-
-    def run_project(self, name: str, parameters: dict) -> Run:
-        """Run a project to its end as a child of the workflow's run; raises StepError with the step's own error."""
+        print(f"workflow: {name} runs: {reason}\n", end="", flush=True)
+        start, step, about = time.monotonic(), self.steps[name], self.parent.info
+        folder = str(HERE.parent / step.project)
+        if not Path(folder, "MLproject").is_file():
+            raise StepError(f"{name}: expected a project in {folder}, found no MLproject there")
+        tags |= {
+            "mlflow.parentRunId": about.run_id,
+            "mlflow.project.entryPoint": step.entry_point,
+            "mlflow.source.name": folder,
+            "mlflow.source.type": "PROJECT",
+            "workflow.process": leftovers.this_process(),
+            **{tag: self.parent.data.tags[tag] for tag in INHERITED if tag in self.parent.data.tags},
+        }
+        # Made here rather than by MLflow, so that it has its tags whatever happens to the step.
+        run_id = client.create_run(about.experiment_id, tags=tags, run_name=name).info.run_id
+        self.begun[name] = run_id
+        parameters = {**step.parameters, **step.places}
+        for parameter, needs in step.runs.items():
+            parameters[parameter] = ",".join(self.done[need].info.run_id for need in needs)
         try:
-            submitted = mlflow.projects.run(
-                str(PROJECTS / name),
+            entry_point = mlflow.projects.load_project(folder).get_entry_point(step.entry_point)
+            values, _ = entry_point.compute_parameters(parameters, storage_dir=None)
+            client.log_batch(run_id, params=[Param(key, value) for key, value in values.items()])
+            mlflow.projects.run(
+                folder,
+                entry_point=step.entry_point,
                 parameters=parameters,
-                experiment_id=self.parent.info.experiment_id,
-                run_name=name,
+                experiment_id=about.experiment_id,
+                run_id=run_id,
                 env_manager=self.env_manager,
             )
         except ExecutionException as error:
-            failed = client.search_runs(
-                [self.parent.info.experiment_id],
-                f"tags.mlflow.parentRunId = '{self.parent.info.run_id}' and attributes.run_name = '{name}'",
-            )
-            own = failed[0].data.tags.get("error") if failed else None
-            raise StepError(f"{name}: {own or f'{error}; its output is above'}") from None
-        return client.get_run(submitted.run_id)
+            run = client.get_run(run_id)
+            if run.info.status == "RUNNING":  # it could not even be started
+                client.set_terminated(run_id, "FAILED")
+            raise StepError(f"{name}: {run.data.tags.get('error') or f'{error}; its output is above'}") from None
+        if step.state:
+            client.set_tag(run_id, "cache.state", json.dumps(step.state()))
+        return client.get_run(run_id), time.monotonic() - start
 
-    def note(self, name: str, line: str) -> None:
-        """Print a line about a step and keep it as a tag and in the description of the workflow's run."""
-        print(f"workflow: {name}: {line}", flush=True)
-        self.lines[name] = line
-        run_id = self.parent.info.run_id
-        client.set_tag(run_id, f"step.{name}", line)
-        client.set_tag(run_id, "mlflow.note.content", "\n".join(f"- **{n}**: {text}" for n, text in self.lines.items()))
+    def end(self, name: str, run: Run, line: str) -> None:
+        """Take a step as done, print a line about it, and keep it with the workflow's run."""
+        self.done[name], self.lines[name] = run, line
+        print(f"workflow: {name}: {line}\n", end="", flush=True)
+        text = "\n".join(f"- **{step}**: {said}" for step, said in self.lines.items())
+        tags = [RunTag(f"step.{name}", line), RunTag("mlflow.note.content", text)]
+        client.log_batch(self.parent.info.run_id, tags=tags)
+        if self.steps[name].marked:
+            client.set_tag(run.info.run_id, "used_at", datetime.now(UTC).isoformat())
+
+    def stop(self, threads: ThreadPoolExecutor, futures: dict[Future, tuple[str, str]], failed: set[str]) -> None:
+        """End the steps that are at work, and mark their runs as killed; those that failed stay failed."""
+        leftovers.ignore_signals()
+        threads.shutdown(wait=False, cancel_futures=True)
+        at_work = [future for future in futures if not future.cancelled()]
+        leftovers.end_processes(lambda seconds: not wait(at_work, timeout=seconds).not_done)
+        for name in self.begun.keys() - self.done.keys() - failed:
+            run = client.get_run(self.begun[name])
+            if run.info.status != "FINISHED":
+                leftovers.mark_killed(run)
 
 
-def run_workflow(options: argparse.Namespace) -> None:
-    """Run the steps in the order of their inputs; raises StepError at the first one that fails."""
-    parent = mlflow.active_run()
-    workflow = Workflow(parent, options.env_manager)
+def failed(future: Future) -> bool:
+    """Return whether a step has ended with an error."""
+    return future.done() and not future.cancelled() and future.exception() is not None
 
-    csv = PROJECTS.parent / options.csv
-    files = [path for path in (csv, csv.with_name("datapackage.json")) if path.is_file()]
+
+def parse() -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(
+        description="Run the steps that steps.py lists, and reuse those that have not changed.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add_arguments(parser)
+    parser.add_argument("--env-manager", default="local", help="how each step gets its environment")
+    parser.add_argument(
+        "--dry-run",
+        nargs="?",
+        const="true",
+        default="false",
+        choices=["true", "false"],
+        help="only say for each step whether it would run or be reused, and why",
+    )
+    parser.add_argument(
+        "--force",
+        default="none",
+        metavar="STEP",
+        help="run this step though nothing has changed; several with commas between",
+    )
+    return parser.parse_args()
+
+
+def run_workflow(history: History, env_manager: str) -> None:
+    """Run the workflow as the active run, which ends as the steps do."""
+    status = "FAILED"
+    parent = mlflow.start_run()
     try:
-        digest = cache.digest_of_files(files)
-    except OSError:
-        digest = "unreadable"  # the data step says why
-    data = workflow.step("data", {"holdout_days": options.holdout_days}, digest, {"csv": options.csv})
-    # Report and dashboard show the table that was used last.
-    client.set_tag(data.info.run_id, "used_at", datetime.now(UTC).isoformat())
-    table = {"data_run": data.info.run_id}
-    digest = data.data.tags["table_sha256"]
-
-    models = {
-        "lr": {},
-        "rf": {"n_estimators": options.n_estimators, "max_depth": options.max_depth},
-        "keras": {"epochs": options.epochs},
-    }
-    # Each thread enters the workflow's run, as MLflow keeps the active run of every thread apart and makes what a
-    # thread starts a child of it.
-    with ThreadPoolExecutor(
-        max_workers=min(len(models), os.cpu_count() or 1),
-        initializer=mlflow.start_run,
-        initargs=(parent.info.run_id,),
-    ) as threads:
-        # The network takes longest, so it goes first.
-        futures = [threads.submit(workflow.step, name, models[name], digest, table) for name in ("keras", "rf", "lr")]
-        try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-        finally:
-            threads.shutdown(cancel_futures=True)
-        for future in futures:  # the error first, as what was cancelled has no result
-            if not future.cancelled():
-                future.result()
-    candidates = ",".join(future.result().info.run_id for future in futures)
-    workflow.step("registry", {}, f"{candidates} {digest}", {"candidates": candidates, **table})
+        mlflow.set_tags({"step": HERE.name, "workflow.process": leftovers.this_process()})
+        for run in leftovers.mark_dead_runs(history.experiments, parent.data.tags.get("mlflow.user", "")):
+            what = run.data.tags.get("cache.step", HERE.name)
+            print(f"workflow: run {run.info.run_id} ({what}) of a killed workflow is marked as KILLED", flush=True)
+        Workflow(parent, history, env_manager).run()
+        status = "FINISHED"
+    except StepError as error:
+        mlflow.set_tag("error", str(error))
+        raise
+    except KeyboardInterrupt:
+        status = "KILLED"
+        mlflow.set_tag("error", "stopped")  # `mlflow run` calls it FAILED afterwards
+        raise
+    finally:
+        with contextlib.suppress(MlflowException):  # if the server is away, that is said already
+            mlflow.end_run(status)
 
 
 def main() -> None:
-    """Run the workflow; a failing step ends it with that step's own error."""
-    parser = argparse.ArgumentParser(description="Run data, the three models and the registry; reuse what is there.")
-    parser.add_argument("--csv", required=True, help="the file; a relative path starts at the top of the project")
-    parser.add_argument("--holdout-days", type=float, default=365, help="days at the end that no training step sees")
-    parser.add_argument("--n-estimators", type=int, default=64, help="trees of the forest")
-    parser.add_argument("--max-depth", type=int, default=10, help="levels of each tree")
-    parser.add_argument("--epochs", type=int, default=30, help="passes of the network over the table, at the most")
-    parser.add_argument("--env-manager", default="local", help="how each step gets its environment")
-    options = parser.parse_args()
-    # Being stopped is like Ctrl-C. No run may stay "running" for ever.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    preflight("workflow")
-    with mlflow.start_run():
-        mlflow.set_tag("step", "workflow")
-        try:
-            run_workflow(options)
-        except StepError as error:
-            mlflow.set_tag("error", str(error))
-            sys.exit(f"workflow: {error}")
-        except KeyboardInterrupt:
-            parent = mlflow.active_run().info
-            unfinished = f"tags.mlflow.parentRunId = '{parent.run_id}' and attributes.status = 'RUNNING'"
-            for run in client.search_runs([parent.experiment_id], unfinished):
-                client.set_terminated(run.info.run_id, "KILLED")
-            sys.exit("workflow: stopped")
-        except (MlflowException, OSError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            message = f"the tracking server or the artifact store did not do its part: {reason}. Do both servers run?"
-            sys.exit(f"workflow: {message}")
+    """Run the workflow, or say what it would do; a failing step ends it with that step's own error."""
+    options = parse()
+    steps = list_steps(options)
+    forced = set(options.force.split(",")) - {"none", ""}
+    if wrong := sorted(forced - steps.keys()):
+        sys.exit(f"workflow: expected the name of a step after force ({', '.join(steps)}), found {', '.join(wrong)}")
+    leftovers.catch_signals()
+    # An unbuffered process writes a line and its end apart, so the lines of steps that run side by side would mix.
+    os.environ.pop("PYTHONUNBUFFERED", None)
+    try:
+        preflight("workflow")
+        history = History(HERE, steps, options.env_manager, forced)
+        leftovers.delete_dry_runs(history.experiments, HERE.name)
+        if options.dry_run == "false":
+            run_workflow(history, options.env_manager)
+        else:
+            history.show()
+            leftovers.mark_dry_run(HERE.name)
+    except StepError as error:
+        sys.exit(f"workflow: {error}")
+    except KeyboardInterrupt:
+        sys.exit("workflow: stopped")
+    except (MlflowException, OSError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        message = f"the tracking server or the artifact store did not do its part: {reason}. Do both servers run?"
+        sys.exit(f"workflow: {message}")
 
 
 if __name__ == "__main__":

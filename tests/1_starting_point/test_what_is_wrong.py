@@ -98,11 +98,15 @@ def test_the_one_regression_is_three_models_and_two_of_them_disagree_on_a_week(c
     dashboard = runpy.run_path(str(chapter / "dashboard" / "app.py"))
     for one, other in ((notebook, report), (notebook, dashboard), (report, dashboard)):
         assert not np.allclose(one["model"].coef_, other["model"].coef_, rtol=1e-4)
-    week = report["week"]["wind_GW"]
-    first, second = (
-        (names["predicted"].loc[week.index, "wind_GW"] - week).abs().mean() for names in (report, dashboard)
+    wind = report["df"]["wind_GW"]
+    week, month = report["week"].index, wind["2016-12"].index
+    first, second, whole = (
+        (names["predicted"].loc[hours, "wind_GW"] - wind[hours]).abs().mean()
+        for names, hours in ((report, week), (dashboard, week), (dashboard, month))
     )
-    assert f"the report is {first:.1f} GW off in that week, the dashboard {second:.1f} GW" in readme
+    text = " ".join(readme.split())
+    assert f"For wind, the report is {first:.1f} GW off in that week." in text
+    assert f"for the whole month, {whole:.1f} GW; in that week alone it is {second:.1f} GW off." in text
 
 
 def test_the_helper_of_one_notebook_gives_a_wrong_r2_in_another_without_a_word(chapter, code_of, run_cells, capsys):

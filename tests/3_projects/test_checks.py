@@ -1,5 +1,6 @@
 """Leave behind what chapter 3 leaves, with and without the usual mistakes, and read the hints."""
 
+import json
 import os
 import subprocess
 import sys
@@ -32,7 +33,10 @@ def test_before_the_first_run_every_step_names_its_command(look):
         "regression": f"{project}lr --env-manager local {end}",
         "forest": f"{project}rf --env-manager local -P n_estimators=64 {end}",
         "network": f"{project}keras --env-manager local -P epochs=30 {end}",
-        "production": f"{project}registry --env-manager local {end}",
+        "boosting": f"{project}boosting --env-manager local -P trials=5 {end}",
+        "judged": f"{project}registry -e promote --env-manager local {end}",
+        "production": f"{project}registry -e promote --env-manager local {end}",
+        "scored": f"{project}scoring --env-manager local {end}",
         "report": "python report/create_report.py",
         "dashboard": f"python dashboard/app.py --port {os.environ['DASHBOARD_PORT']}",
     }
@@ -47,7 +51,7 @@ def test_a_run_that_failed_is_told_from_none_in_its_own_words(learner, look):
     learner.run("data", tags={"step": "data", "error": "germany.csv: column 'wind_GW' is missing"}, status="FAILED")
     found = look("table")
     assert found.wrong
-    assert found.text == "The run of 3_projects/data is FAILED: germany.csv: column 'wind_GW' is missing"
+    assert found.text == "The run of `data` is FAILED: germany.csv: column 'wind_GW' is missing"
     learner.run("data", tags={"step": "data", "source": "Simulated sample"})
     assert look("table").status == "done"
     assert look("table").text == "Simulated sample"
@@ -60,20 +64,28 @@ def test_a_training_without_a_model_is_not_done(learner, look):
     assert look("forest").status == "done"
 
 
-def test_a_model_that_the_judge_refused_is_told_with_the_verdict(learner, look):
-    learner.version("wind_solar", learner.run("lr", tags={"step": "lr"}, model="model"))
-    refused = {"step": "registry", "error": "version 1 is not promoted: persistence is as good."}
-    learner.run("registry", tags=refused, status="FAILED")
+def test_what_the_gate_said_is_told(learner, look):
+    learner.run("promote", tags={"step": "promote", "error": "nothing passes: persistence is as good"}, status="FAILED")
+    for step in ("judged", "production"):
+        assert look(step).wrong
+        assert look(step).text == "The run of `promote` is FAILED: nothing passes: persistence is as good"
+    learner.run("promote", tags={"step": "promote", "verdict": "version 1 waits for approval"})
+    assert look("judged").text == "version 1 waits for approval"
+    assert "waits for your word" in look("production").text
+    assert "-e approve" in look("production").line
+
+
+def test_who_approved_is_told_from_an_alias_that_was_moved_by_hand(learner, look):
+    for _ in range(2):
+        version = learner.version("wind_solar", learner.run("lr", tags={"step": "lr"}, model="model"), "production")
+    entry = {"action": "approve", "to": version, "by": "Ada", "reason": "it is better"}
+    assert "the ledger does not know why" in look("production").text
+    assert "-e ledger" in look("production").line
+    learner.client.set_registered_model_tag("wind_solar", "ledger.000001", json.dumps(entry))
+    learner.client.set_registered_model_tag("wind_solar", "ledger.000002", json.dumps(entry | {"action": "reject"}))
+    assert look("production").text == "version 2, by Ada: it is better"
+    learner.client.set_registered_model_alias("wind_solar", "production", "1")
     assert look("production").wrong
-    assert look("production").text == f"The run of 3_projects/registry is FAILED: {refused['error']}"
-
-
-def test_an_alias_that_was_taken_away_is_told_with_the_last_verdict(learner, look):
-    learner.version("wind_solar", learner.run("lr", tags={"step": "lr"}, model="model"))
-    learner.run("registry", tags={"step": "registry", "verdict": "Version 1 is in production now."})
-    assert look("production").text == (
-        "Nothing is in production, though the judge's last verdict was: Version 1 is in production now. Ask it again."
-    )
 
 
 def test_an_alias_of_another_spelling_is_told_from_none(learner, look):
@@ -117,12 +129,13 @@ def test_a_dashboard_that_shows_something_else_is_told_from_none(health, words, 
 
 @pytest.mark.slow
 def test_the_chapter_passes_on_what_the_projects_the_report_and_the_dashboard_really_leave(
-    workflow, root, tmp_path, free_port
+    workflow, mlflow_run, root, tmp_path, free_port
 ):
     port = str(free_port())
     env = os.environ | {"DASHBOARD_PORT": port}
     report = [sys.executable, root / "report" / "create_report.py", "--output", tmp_path]
     subprocess.run(report, check=True, capture_output=True, timeout=120)
+    assert mlflow_run("3_projects/scoring", output=tmp_path / "scored.parquet").returncode == 0
     version = mlflow.MlflowClient().get_model_version_by_alias("wind_solar", "production").version
     with process("The dashboard", [sys.executable, root / "dashboard" / "app.py"], tmp_path / "log", env=env) as child:
         shown = f'"version":"{version}"'
@@ -130,4 +143,4 @@ def test_the_chapter_passes_on_what_the_projects_the_report_and_the_dashboard_re
         command = [sys.executable, root / "server" / "check.py", "3"]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "7 of 7 steps are done." in done.stdout
+    assert "10 of 10 steps are done." in done.stdout

@@ -44,7 +44,10 @@ def test_spark_gives_the_same_numbers_as_pandas(workflow, tmp_path):
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     model = mlflow.pyfunc.load_model("models:/wind_solar@production")
     data = mlflow.search_runs(
-        search_all_experiments=True, filter_string="tags.step = 'data' and status = 'FINISHED'", output_format="list"
+        search_all_experiments=True,
+        filter_string="tags.step = 'data' and status = 'FINISHED'",
+        order_by=["tags.used_at DESC"],
+        output_format="list",
     )[0]
     table = pd.read_parquet(mlflow.artifacts.download_artifacts(run_id=data.info.run_id, artifact_path="table.parquet"))
     rows = table[model.metadata.get_input_schema().input_names()].tail(500)

@@ -57,7 +57,8 @@ def test_the_table_gets_these_columns_and_keeps_its_own(frame):
     table = add_features(frame)
     assert list(table.columns) == [
         *frame.columns,
-        *("hour", "day_of_year", "solar_elevation", "rad_clear_sky"),
+        *("hour", "day_of_year", "solar_elevation", "rad_clear_sky", "utc_offset"),
+        *("rad_horizontal_lag_1", "rad_horizontal_lead_1", "rad_diffuse_lag_1", "rad_diffuse_lead_1"),
         *("windspeed_lag_1", "windspeed_lead_1", "windspeed_lag_2", "windspeed_lead_2"),
         *("windspeed_lag_3", "windspeed_lead_3", "windspeed_mean_7h", "windspeed_mean_25h", "trend"),
     ]
@@ -68,7 +69,7 @@ def test_the_table_gets_these_columns_and_keeps_its_own(frame):
 
 def test_calendar_features_are_those_of_utc():
     index = pd.date_range("2012-12-31 22:00", periods=5, freq="h", tz="UTC")
-    table = add_features(pd.DataFrame({"windspeed": 1.0}, index=index))
+    table = add_features(pd.DataFrame({"windspeed": 1.0, "rad_horizontal": 0.0, "rad_diffuse": 0.0}, index=index))
     assert list(table["hour"]) == [22, 23, 0, 1, 2]
     assert list(table["day_of_year"]) == [366, 366, 1, 1, 1]
     assert table["trend"].iloc[2] == 0
@@ -88,6 +89,18 @@ def test_lags_and_leads_are_the_wind_of_the_hours_before_and_after(frame):
         assert (lag[:hours] == wind[0]).all(), "at the start the first hour stands in"
         assert (lead[:-hours] == wind[hours:]).all()
         assert (lead[-hours:] == wind[-1]).all(), "at the end the last hour stands in"
+
+
+@pytest.mark.parametrize("name", ["rad_horizontal", "rad_diffuse"])
+def test_radiation_has_the_hour_before_and_the_hour_after(frame, name):
+    table, radiation = add_features(frame), frame[name].to_numpy()
+    assert (table[f"{name}_lag_1"].to_numpy() == [radiation[0], *radiation[:-1]]).all()
+    assert (table[f"{name}_lead_1"].to_numpy() == [*radiation[1:], radiation[-1]]).all()
+
+
+def test_the_clocks_are_two_hours_ahead_from_the_end_of_march_to_the_end_of_october(frame):
+    index = utc("2014-03-30 00:00", "2014-03-30 01:00", "2014-10-26 00:00", "2014-10-26 01:00", "2015-01-01 00:00")
+    assert list(add_features(frame[:5].set_axis(index))["utc_offset"]) == [1, 2, 2, 1, 1]
 
 
 @pytest.mark.parametrize(("name", "around"), [("windspeed_mean_7h", 3), ("windspeed_mean_25h", 12)])

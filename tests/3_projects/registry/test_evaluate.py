@@ -1,67 +1,95 @@
-import importlib.util
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 
-PATH = Path(__file__).parents[3] / "3_projects" / "registry" / "evaluate.py"
-spec = importlib.util.spec_from_file_location("evaluate", PATH)
-evaluate = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(evaluate)
+TARGETS = ["solar_GW", "wind_GW"]
 
 
 @pytest.fixture
-def table() -> pd.DataFrame:
-    """Sixty days of which the last ten are the holdout; solar is the hour, wind is the number of the day."""
-    index = pd.date_range("2013-01-01", periods=60 * 24, freq="h", tz="UTC")
-    frame = pd.DataFrame(
-        {"solar_GW": index.hour.astype(float), "wind_GW": (index.day_of_year - 1).astype(float)}, index
-    )
-    return frame.assign(split=np.where(np.arange(len(index)) < 50 * 24, "train", "holdout"), repaired=False)
+def evaluate(registry, made, name, capsys):
+    """Return a function that compares models: what it printed, and its run."""
+
+    def run(*candidates: str, data_run: str = made.data_run) -> tuple[str, mlflow.entities.Run]:
+        registry.evaluate.main(
+            ["--candidates", ",".join(candidates), "--data-run", data_run, "--registered-model", name]
+        )
+        (found,) = mlflow.search_runs(["0"], "tags.step = 'evaluate'", max_results=1, output_format="list")
+        return capsys.readouterr().out, found
+
+    return run
 
 
-def test_persistence_is_the_power_of_the_same_hour_of_the_day_before(table):
-    power = evaluate.persistence(table)
-    assert len(power) == 240
-    assert (power["solar_GW"] == power.index.hour).all()
-    assert (power["wind_GW"] == power.index.day_of_year - 2).all()
+@pytest.fixture
+def table_of(made):
+    """Return a function that fetches the table of all figures."""
+
+    def fetch(run) -> pd.DataFrame:
+        return mlflow.load_table("evaluation.json", run_ids=[run.info.run_id])
+
+    return fetch
 
 
-def test_climatology_is_the_mean_of_month_and_hour_of_the_years_before(table):
-    power = evaluate.climatology(table)
-    # The holdout is 20 February to 1 March; 1 to 19 February are the days 31 to 49.
-    assert (power.loc["2013-02", "wind_GW"] == np.arange(31, 50).mean()).all()
+def test_all_forecasts_are_compared_on_the_same_rows_by_target_season_and_hour(evaluate, table_of, made, name):
+    made.version(name, made.model(noise=1.0), "production")
+    better = made.model("better", noise=0.5)
+    said, run = evaluate(better)
+    table = table_of(run)
+    names = {"production (version 1)", f"better (run {better[:6]})", "persistence", "climatology"}
+    assert set(table["forecast"]) == names
+    assert table.groupby(["target", "by", "part"])["rows"].nunique().max() == 1
+    parts = table[table["by"] != "all"].groupby("by")["part"].unique()
+    assert set(parts["season"]) == {"winter", "spring", "summer", "autumn"}
+    assert list(parts["hour"]) == ["00", "06", "12", "18"]
+    mae = table[(table["by"] == "all") & (table["target"] == "wind_GW")].set_index("forecast")["mae"]
+    assert mae[f"better (run {better[:6]})"] == pytest.approx(0.5 * mae["production (version 1)"])
+    assert {"mae", "rmse", "bias", "r2"} <= set(table.columns)
+    assert np.isfinite(table[["mae", "rmse", "bias"]]).all(axis=None)
+    for text in (*names, "solar_GW, in GW", "MAE by season", "MAE by hour (UTC)", f"{mae['persistence']:.3f}"):
+        assert text in said
 
 
-def test_climatology_takes_the_mean_of_the_hour_where_a_month_has_no_past(table):
-    power = evaluate.climatology(table)
-    assert (power.loc["2013-03", "wind_GW"] == np.arange(50).mean()).all()
-    assert (power.loc["2013-03", "solar_GW"] == np.arange(24)).all()
+def test_the_plots_are_pictures_of_the_run(evaluate, made, tmp_path):
+    _, run = evaluate(made.model())
+    for file in ("mae_by_season.png", "mae_by_hour.png"):
+        path = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path=file, dst_path=tmp_path)
+        content = Path(path).read_bytes()
+        assert content.startswith(b"\x89PNG")
+        assert len(content) > 10_000
 
 
-def test_the_naive_forecasts_do_not_look_at_the_hours_that_they_forecast(table):
-    changed = table.copy()
-    changed.loc["2013-03-01", ["solar_GW", "wind_GW"]] = 99.0  # the last day
-    pd.testing.assert_frame_equal(evaluate.climatology(table), evaluate.climatology(changed))
-    pd.testing.assert_frame_equal(evaluate.persistence(table), evaluate.persistence(changed))
+def test_comparing_registers_nothing_and_moves_nothing(evaluate, registry, made, name):
+    evaluate(made.model())
+    assert registry.lock.find(name) is None
 
 
-def test_errors_are_those_of_a_calculation_by_hand():
-    index = pd.date_range("2013-01-01", periods=4, freq="h", tz="UTC")
-    truth = pd.DataFrame({"solar_GW": [0.0, 1.0, 2.0, 3.0], "wind_GW": [5.0, 5.0, 5.0, 7.0]}, index)
-    predicted = truth + pd.DataFrame({"solar_GW": [1.0, -1.0, 1.0, 1.0], "wind_GW": [0.0, 0.0, 0.0, -4.0]}, index)
-    scores = evaluate.errors(predicted, truth)
-    assert scores["mae_solar_GW"] == 1.0
-    assert scores["bias_solar_GW"] == 0.5
-    assert scores["rmse_wind_GW"] == 2.0
-    assert scores["mae_wind_GW"] == 1.0
-    assert scores["r2_solar_GW"] == pytest.approx(1 - 4 / 5)
-    assert scores["mae"] == 1.0
+def test_a_candidate_that_is_in_production_has_one_line(evaluate, table_of, made, name):
+    made.version(name, made.model(), "production")
+    _, run = evaluate(made.model())
+    assert set(table_of(run)["forecast"]) == {"production (version 1)", "persistence", "climatology"}
 
 
-def test_hours_that_were_filled_in_are_not_judged(table):
-    table.loc["2013-02-25 03:00", "repaired"] = True
-    truth = evaluate.recorded(table)
-    assert len(truth) == 239
-    assert pd.Timestamp("2013-02-25 03:00", tz="UTC") not in truth.index
+def test_what_can_not_be_compared_or_not_fairly_is_said(evaluate, table_of, made, name):
+    made.version(name, made.model("clever", noise=0.1, data_run=made.autumn_holdout), "production")
+    broken = made.model(broken="no module named luck")
+    said, run = evaluate(broken)
+    assert "version 1 in production was trained on 972 of these 1460 rows" in said
+    assert f"made (run {broken[:6]}) gives no predictions: no module named luck" in said
+    assert set(table_of(run)["forecast"]) == {"production (version 1)", "persistence", "climatology"}
+
+
+@pytest.mark.slow
+def test_the_entry_points_work_as_they_are_typed(typed, made, name, registry):
+    done = typed("promote", candidates=made.model(), data_run=made.data_run, registered_model=name)
+    assert done.returncode == 0, done.stderr
+    assert "has passed the gate and waits for approval: nothing is in production" in done.stdout
+    done = typed("approve", registered_model=name)
+    assert done.returncode != 0
+    assert "approve: expected your name: by=NAME" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = typed("approve", registered_model=name, by="Ada", reason='it is the first one, "better" than none')
+    assert done.returncode == 0, done.stderr
+    (entry,) = registry.transitions.read(name).entries
+    assert (entry["to"], entry["reason"]) == ("1", 'it is the first one, "better" than none')

@@ -1,120 +1,340 @@
 import re
 import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
 
 import mlflow
 import pytest
-from mlflow.exceptions import MlflowException
+
+RULES = ["gain", "naive", "parts", "values", "signature", "loads", "speed"]
 
 
-@pytest.fixture(scope="module")
-def stump(workflow, mlflow_run) -> str:
-    """Return the id of a run whose model is far too small to be any good."""
-    done = mlflow_run("3_projects/rf", experiment="stumps", n_estimators=1, max_depth=1)
-    assert done.returncode == 0, done.stderr
-    experiment = mlflow.get_experiment_by_name("stumps").experiment_id
-    return mlflow.search_runs([experiment], output_format="list")[0].info.run_id
+@pytest.fixture
+def promote(registry, made, name, capsys):
+    """Return a function that judges runs, and returns what was printed; or the sentence with which it was refused."""
+
+    def run(*candidates: str, **options: str) -> str:
+        arguments = {"candidates": ",".join(candidates), "data_run": made.data_run, "registered_model": name} | options
+        typed = [part for key, value in arguments.items() for part in (f"--{key.replace('_', '-')}", value)]
+        try:
+            registry.promote.main(typed)
+        except SystemExit as error:
+            return str(error)
+        return capsys.readouterr().out
+
+    return run
 
 
-def production() -> str:
-    return mlflow.MlflowClient().get_model_version_by_alias("wind_solar", "production").version
+@pytest.fixture
+def trusting(registry, monkeypatch):
+    """Leave out the clean process, which takes seconds, where it is not the point."""
+    monkeypatch.setattr(registry.judging, "try_in_clean_process", lambda uri, row: {"seconds": 0.01})
 
 
-def test_all_candidates_are_registered_with_their_errors(workflow):
-    versions = mlflow.MlflowClient().search_model_versions("name = 'wind_solar'")
-    assert {version.tags["step"] for version in versions} >= {"lr", "rf", "keras"}
-    for version in versions:
-        assert float(version.tags["holdout_mae"]) > 0
-        assert "Simulated sample" in version.tags["judged_on"]
+@pytest.fixture
+def rules(tmp_path, registry):
+    """Return a function that writes a file of rules with a change."""
+    path_of_rules = Path(registry.promote.__file__).with_name("rules.yaml")
+
+    def write(old: str, new: str) -> str:
+        content = path_of_rules.read_text(encoding="utf-8")
+        assert old in content
+        path = tmp_path / "changed.yaml"
+        path.write_text(content.replace(old, new), encoding="utf-8")
+        return str(path)
+
+    return write
 
 
-def test_the_best_candidate_is_in_production(workflow):
-    versions = mlflow.MlflowClient().search_model_versions("name = 'wind_solar'")
-    best = min(versions, key=lambda version: float(version.tags["holdout_mae"]))
-    assert production() == best.version
+def state(registry, name: str) -> tuple[str | None, str | None]:
+    """Return the versions that wait and that are in production."""
+    found = registry.transitions.read(name)
+    return found.candidate, found.production
 
 
-def test_a_model_that_is_worse_than_the_one_in_production_is_not_promoted(stump, mlflow_run):
-    before = production()
-    done = mlflow_run("3_projects/registry", experiment="stumps", candidates=stump)
-    assert done.returncode == 0, done.stderr
-    assert "is not promoted" in done.stdout
-    assert "the model in production is better" in done.stdout
-    assert production() == before
+def last_run(experiment: str = "0"):
+    return mlflow.search_runs([experiment], "tags.step = 'promote'", max_results=1, output_format="list")[0]
 
 
-def test_a_model_that_a_naive_forecast_beats_leaves_nothing_in_production(stump, mlflow_run):
-    done = mlflow_run("3_projects/registry", experiment="stumps", candidates=stump, registered_model="stumps")
-    assert done.returncode != 0
-    assert "persistence is as good in" in done.stderr
-    assert "Nothing is in production." in done.stderr
-    assert "Traceback" not in done.stderr
-    with pytest.raises(MlflowException):
-        mlflow.MlflowClient().get_model_version_by_alias("stumps", "production")
+def test_a_better_model_waits_for_approval_with_every_rule_s_result_on_it(promote, registry, made, name):
+    made.version(name, made.model(), "production")
+    said = promote(made.model("better", noise=0.8))
+    assert state(registry, name) == ("2", "1")
+    assert f"promote: {name} version 2 (better) has passed the gate and waits for approval: " in said
+    tags = made.tags(name, "2")
+    assert (tags["gate"], tags["gate.against"], tags["gate.mode"]) == ("passed", "1", "enforce")
+    assert all(tags[f"gate.{rule}"].startswith("passed: ") for rule in RULES)
+    assert tags["gate.gain"].endswith("needed is more than 1.0%")
+    assert tags["step"] == "better"
+    assert "made by a test, 2015-01-01 to 2015-12-31" in tags["judged_on"]
+    assert float(tags["holdout_mae_solar_GW"]) == pytest.approx(0.8 * 0.798, rel=0.05)  # mean of |normal|
+    run = last_run()
+    assert run.data.tags["candidate_version"] == "2"
+    assert run.data.tags["verdict"] in said
+    metrics = run.data.metrics
+    assert 0.1 < metrics["gain_low_version_2"] < metrics["gain_gain_version_2"] < metrics["gain_high_version_2"] < 0.3
+    report = mlflow.artifacts.load_dict(f"runs:/{run.info.run_id}/gate.json")
+    assert [rule["outcome"] for rule in report["candidates"][0]["rules"]] == ["passed"] * 7
+    assert {rule["rule"] for rule in report["candidates"][0]["rules"]} == set(RULES)
 
 
-def test_judging_again_changes_nothing(workflow, mlflow_run):
-    before = production()
-    count = len(mlflow.MlflowClient().search_model_versions("name = 'wind_solar'"))
-    best = mlflow.MlflowClient().get_model_version("wind_solar", before).run_id
-    done = mlflow_run("3_projects/registry", candidates=best)
-    assert done.returncode == 0, done.stderr
-    assert f"wind_solar version {before}" in done.stdout
-    assert "stays in production" in done.stdout
-    assert production() == before
-    assert len(mlflow.MlflowClient().search_model_versions("name = 'wind_solar'")) == count
+STOPPED = {
+    "worse": ({"noise": 1.03}, "gain", "against"),
+    "equal, with another seed": ({"column": "other_noise"}, "gain", "needed is more than 1.0%"),
+    "worse in winter": ({"noise": 0.5, "winter": 1.2}, "parts", "solar_GW in winter by"),
+    "negative": ({"noise": 0.9, "negative": True}, "values", "are below 0, the lowest is -"),
+    "NaN": ({"noise": 0.5, "nan": True}, "values", "1 of 1460 rows have no finite number"),
+    "other outputs": ({"noise": 0.5, "outputs": {"wind_GW": "wind"}}, "signature", "wind_GW is missing"),
+    "other inputs": ({"noise": 0.5, "takes": ["price"]}, "signature", "it takes price, which the table does not"),
+    "no signature": ({"noise": 0.5, "signature": False}, "signature", "it has no signature"),
+    "can't be loaded": ({"noise": 0.5, "broken": "no module named luck"}, "loads", "no module named luck"),
+}
 
 
-def test_a_production_model_that_is_gone_does_not_stand_in_the_way_of_its_successor(workflow, mlflow_run, store):
-    client = mlflow.MlflowClient()
-    done = mlflow_run("3_projects/rf", experiment="gone", n_estimators=1, max_depth=1)
-    assert done.returncode == 0, done.stderr
-    experiment = mlflow.get_experiment_by_name("gone").experiment_id
-    (run,) = mlflow.search_runs([experiment], output_format="list")
-    model_id = run.outputs.model_outputs[0].model_id
-    mlflow.register_model(f"models:/{model_id}", "gone")
-    client.set_registered_model_alias("gone", "production", "1")
-    shutil.rmtree(store / "artifacts" / experiment / "models" / model_id)
-    best = client.get_model_version("wind_solar", production()).run_id
-    done = mlflow_run("3_projects/registry", experiment="gone", candidates=best, registered_model="gone")
-    assert done.returncode == 0, done.stderr
-    assert "is in production now, after version 1. Version 1 could not be judged any more" in done.stdout
-    assert client.get_model_version_by_alias("gone", "production").version == "2"
+@pytest.mark.parametrize("why", STOPPED)
+def test_the_gate_stops_a_model_that_is(promote, registry, made, name, why):
+    about, rule, sentence = STOPPED[why]
+    # Some rows have little power, so that a noise can make them negative.
+    data_run = made.small_values if why == "negative" else made.data_run
+    made.version(name, made.model(data_run=data_run), "production")
+    said = promote(made.model(**about, data_run=data_run), data_run=data_run)
+    assert state(registry, name) == (None, "1")
+    tags = made.tags(name, "2")
+    assert tags["gate"] == "failed"
+    assert tags[f"gate.{rule}"].startswith("failed: ")
+    assert sentence in tags[f"gate.{rule}"]
+    others = {other: tags[f"gate.{other}"] for other in RULES if other != rule}
+    assert not [text for other, text in others.items() if text.startswith("failed") and other != "loads"]
+    assert f"version 2 (made) is not promoted: {rule}: " in said or rule == "signature"
+    assert last_run().data.tags["candidate_version"] == ""
+
+
+def test_a_model_that_loads_only_where_it_was_made_is_stopped(promote, registry, made, name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "only_here", ModuleType("only_here"))
+    said = promote(made.model(noise=0.5, needs="only_here"))
+    assert state(registry, name) == (None, None)
+    assert "loads: in a clean process: No module named 'only_here'" in said
+
+
+def test_a_model_that_is_too_slow_is_stopped(promote, registry, made, name, rules):
+    said = promote(made.model(), rules=rules("slowest_prediction: 0.5", "slowest_prediction: 0.0001"))
+    assert state(registry, name) == (None, None)
+    assert re.search(r"speed: one row takes \d+ ms; allowed is 0 ms", said)
+
+
+def test_what_a_naive_forecast_beats_leaves_nothing_in_production_and_fails(promote, registry, made, name):
+    said = promote(made.model(noise=20.0))
+    assert "not better than persistence in solar_GW (MAE" in said
+    assert said.endswith("Nothing is in production, and nothing waits for approval.")
+    assert state(registry, name) == (None, None)
+    assert last_run().info.status == "FAILED"
+    assert last_run().data.tags["error"] in said
+
+
+@pytest.mark.usefixtures("trusting")
+def test_the_candidates_are_tried_in_the_order_of_their_errors_until_one_passes(promote, registry, made, name):
+    said = promote(made.model(noise=0.9), made.model(noise=0.5, nan=True), made.model(noise=0.4, takes=["price"]))
+    assert state(registry, name) == ("1", None)
+    assert [made.tags(name, version).get("gate") for version in "123"] == ["passed", None, None]
+    assert "version 1 (made) has passed" in said
+
+
+@pytest.mark.usefixtures("trusting")
+def test_the_next_best_waits_if_the_best_does_not_pass(promote, registry, made, name):
+    data_run = made.small_values
+    low, high = (made.model(noise=noise, negative=noise < 1, data_run=data_run) for noise in (0.9, 1.0))
+    said = promote(low, high, data_run=data_run)
+    assert state(registry, name) == ("2", None)
+    assert [made.tags(name, version)["gate"] for version in "12"] == ["failed", "passed"]
+    assert "version 2 (made) has passed" in said
+
+
+@pytest.mark.usefixtures("trusting")
+def test_judging_again_changes_nothing(promote, registry, made, name):
+    made.version(name, made.model(), "production")
+    said = promote(made.model(), made.model("worse", noise=1.2))
+    assert "version 1 (made) stays in production" in said
+    assert state(registry, name) == (None, "1")
+    assert len(made.client.search_model_versions(f"name = '{name}'")) == 2
+    promote(made.model(), made.model("worse", noise=1.2))
+    assert len(made.client.search_model_versions(f"name = '{name}'")) == 2
+
+
+def test_a_copy_of_the_model_in_production_is_stopped_in_these_words(promote, registry, made, name):
+    made.version(name, made.model(), "production")
+    assert "gain: it predicts the same as the version in production" in promote(made.model("copy"))
+    assert state(registry, name) == (None, "1")
+
+
+@pytest.mark.usefixtures("trusting")
+def test_what_waited_and_does_not_pass_any_more_waits_no_longer(promote, registry, made, name):
+    made.version(name, made.model(), "production")
+    made.waiting(name, made.model("worse", noise=1.2), against="1")
+    promote(made.model("worse", noise=1.2))
+    assert state(registry, name) == (None, "1")
+    assert made.tags(name, "2")["gate"] == "failed"
+
+
+@pytest.mark.usefixtures("trusting")
+def test_a_production_model_that_is_gone_does_not_stand_in_the_way(promote, registry, made, name, store):
+    gone = made.model("gone", noise=0.1)
+    made.version(name, gone, "production")
+    (folder,) = (store / "artifacts").glob(f"*/models/{made.source(gone).removeprefix('models:/')}")
+    shutil.rmtree(folder)
+    said = promote(made.model())
+    assert state(registry, name) == ("2", "1")
+    assert "Note: version 1 in production could not be judged any more: " in said
+    assert made.tags(name, "2")["gate.gain"].startswith("not applicable: version 1 in production could not be judged")
+
+
+@pytest.mark.usefixtures("trusting")
+def test_a_production_model_that_predicts_no_number_any_more_does_not_stand_in_the_way(promote, registry, made, name):
+    made.version(name, made.model(nan=True, noise=0.1), "production")
+    said = promote(made.model())
+    assert state(registry, name) == ("2", "1")
+    assert "version 1 in production could not be judged any more: not every prediction is a finite number" in said
+
+
+@pytest.mark.usefixtures("trusting")
+def test_a_production_model_that_has_seen_all_judged_hours_does_not_count_against_a_candidate(
+    promote, registry, made, name
+):
+    made.version(name, made.model("clever", noise=0.1, data_run=made.later_holdout), "production")
+    said = promote(made.model())
+    assert state(registry, name) == ("2", "1")
+    words = "version 1 in production was trained on 1424 of the 1460 judged hours, so only the others are compared"
+    assert f"Note: {words}, and they are too few for that (less than 14 days)" in said
+    assert made.tags(name, "2")["gate.gain"].startswith(f"not applicable: {words}")
+    assert made.tags(name, "2")["gate.remark"].startswith(words)
+
+
+@pytest.mark.usefixtures("trusting")
+def test_a_production_model_that_has_seen_some_judged_hours_is_compared_on_the_others(promote, registry, made, name):
+    data_run = made.autumn_holdout
+    made.version(name, made.model("clever", noise=0.7, data_run=data_run), "production")
+    assert "gain: mean absolute error" in promote(made.model(noise=0.9))
+    assert state(registry, name) == (None, "1")
+    assert "was trained on 972 of the 1460 judged hours" in made.tags(name, "2")["gate.remark"]
+    promote(made.model(noise=0.5))
+    assert state(registry, name) == ("3", "1")
+
+
+def test_a_candidate_that_was_trained_on_another_table_is_refused(promote, made, name):
+    other = made.model(data_run=made.later_holdout)
+    assert f"the candidate {other} was trained on another table than it would be judged on" in promote(other)
 
 
 @pytest.mark.parametrize(
     ("candidates", "sentence"),
     [
-        ("abc", "the candidate abc is no run on this tracking server"),
-        ("the run of the data", "has no model; give the id of a training run"),
+        ("abc", "promote: the candidate abc is no run on this tracking server; give the id of a training run"),
+        ("DATA", "has no model; give the id of a training run"),
     ],
 )
-def test_a_candidate_that_is_no_training_run_is_refused_in_one_sentence(workflow, mlflow_run, candidates, sentence):
-    if candidates == "the run of the data":
-        candidates = re.search(r"^workflow: data: run (\w+)", workflow, re.MULTILINE)[1]
-    done = mlflow_run("3_projects/registry", experiment="stumps", candidates=candidates)
-    assert done.returncode != 0
-    assert sentence in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_candidate_that_is_no_training_run_is_refused_in_one_sentence(promote, made, candidates, sentence):
+    said = promote(candidates.replace("DATA", made.data_run))
+    assert sentence in said
+    assert "\n" not in said
 
 
-def test_a_model_is_not_judged_on_hours_that_it_was_trained_on(mlflow_run, small_csv, other_servers):
-    options = {"experiment": "holdouts", "tracking_uri": other_servers.tracking_uri}
-    for project, parameters in (
-        ("data", {"csv": small_csv, "holdout_days": 2}),
-        ("lr", {}),
-        ("data", {"csv": small_csv, "holdout_days": 30}),
-    ):
-        done = mlflow_run(f"3_projects/{project}", **options, **parameters)
-        assert done.returncode == 0, done.stderr
-    done = mlflow_run("3_projects/registry", **options, registered_model="holdouts")
-    assert done.returncode != 0
-    assert "no model was trained on this table" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_table_without_a_target_or_a_run_without_a_table_is_told(promote, made, rules):
+    said = promote(made.model(), rules=rules("solar_GW: GW", "tide_GW: GW"))
+    assert "the table has no column tide_GW, which the rules name as a target" in said
+    assert "has made no table; make one with: mlflow run 3_projects/data" in promote("x", data_run=made.model())
+    assert "the data run abc is no run on this tracking server" in promote("x", data_run="abc")
 
 
-def test_of_two_candidates_of_one_project_the_better_one_wins_whatever_their_order(workflow, stump, mlflow_run):
-    forest = re.search(r"^workflow: rf: run (\w+)", workflow, re.MULTILINE)[1]
-    for name, candidates in (("better_first", f"{forest},{stump}"), ("better_last", f"{stump},{forest}")):
-        done = mlflow_run("3_projects/registry", experiment="stumps", candidates=candidates, registered_model=name)
-        assert done.returncode == 0, done.stderr
-        assert mlflow.MlflowClient().get_model_version_by_alias(name, "production").run_id == forest
+def test_a_naive_forecast_can_be_a_column_and_a_gap_in_it_is_told(promote, registry, made, name, rules):
+    column = rules("[persistence, climatology]", '["column:hint_solar_GW"]')
+    assert "not better than column:hint_solar_GW in solar_GW (MAE 0.000 GW" in promote(made.model(), rules=column)
+    column = rules("[persistence, climatology]", '["column:luck"]')
+    assert "needs the column luck, which the table does not have" in promote(made.model(), rules=column)
+
+
+@pytest.mark.usefixtures("trusting")
+def test_a_rejected_version_is_offered_again_only_if_it_is_the_only_one_named(promote, registry, made, name):
+    made.version(name, made.model("better", noise=0.5), rejected="reject by Ada at noon: wrong month")
+    said = promote(made.model("better", noise=0.5), made.model())
+    assert state(registry, name) == ("2", None)
+    assert "version 2 (made) has passed" in said
+    promote(made.model("better", noise=0.5))
+    assert state(registry, name) == ("1", None)
+    assert "rejected" not in made.tags(name, "1")
+
+
+@pytest.mark.usefixtures("trusting")
+def test_a_dry_run_writes_all_down_and_moves_nothing(promote, registry, made, name):
+    said = promote(made.model(), mode="dry_run")
+    assert "This is a dry run: no alias was moved" in said
+    assert state(registry, name) == (None, None)
+    tags = made.tags(name, "1")
+    assert (tags["gate"], tags["gate.mode"]) == ("passed", "dry_run")
+    assert last_run().data.tags["candidate_version"] == ""
+
+
+@pytest.mark.usefixtures("trusting")
+def test_with_the_gate_off_the_smallest_error_waits_unjudged(promote, registry, made, name, rules):
+    made.version(name, made.model("good", noise=0.5), "production")
+    off = rules("mode: enforce", "mode: off")
+    said = promote(made.model("a", noise=30.0), made.model("b", noise=20.0), rules=off)
+    assert "no rule has judged it, as the gate is off" in said
+    assert state(registry, name) == ("3", "1")
+    tags = made.tags(name, "3")
+    assert tags["gate"] == "off"
+    assert {tags[f"gate.{rule}"] for rule in RULES} == {"not applicable: the gate is off"}
+    said = promote(made.model("good", noise=0.5), made.model("a", noise=30.0), mode="off")
+    assert "version 1 (good) stays in production" in said
+    assert state(registry, name) == ("3", "1")
+
+
+@pytest.mark.parametrize("moved", ["production", "candidate"])
+def test_a_promotion_that_another_command_overtakes_is_told_by_whom(promote, registry, made, name, moved, monkeypatch):
+    made.version(name, made.model(), "production")
+    other = made.version(name, made.model("other", noise=0.6), gate="passed", gate__against="1", gate__by="Gauss")
+    trial = registry.judging.try_in_clean_process
+
+    def meanwhile(*arguments):
+        monkeypatch.setattr(registry.judging, "try_in_clean_process", trial)
+        if moved == "production":
+            registry.approve.decide("approve", name, other, "Ada", "it is better", False)
+        else:
+            made.client.set_registered_model_alias(name, "candidate", other)
+        return {"seconds": 0.01}
+
+    monkeypatch.setattr(registry.judging, "try_in_clean_process", meanwhile)
+    said = promote(made.model("better", noise=0.5))
+    words = {"production": "Ada has put version 2 into production meanwhile (approve, 20", "candidate":
+             "Gauss has made version 2 the candidate meanwhile"}  # fmt: skip
+    assert words[moved] in said
+    assert "nothing was moved. Judge again with: mlflow run 3_projects/registry -e promote" in said
+    assert state(registry, name) == ((None, "2") if moved == "production" else ("2", "1"))
+
+
+def test_a_version_that_is_rejected_while_it_is_judged_does_not_wait(promote, registry, made, name, monkeypatch):
+    better = made.model("better", noise=0.5)
+    version = made.version(name, better)
+
+    def meanwhile(*arguments):
+        registry.approve.decide("reject", name, version, "Ada", "wrong month", False)
+        return {"seconds": 0.01}
+
+    monkeypatch.setattr(registry.judging, "try_in_clean_process", meanwhile)
+    assert "version 1 was rejected meanwhile (reject by Ada at 20" in promote(better)
+    assert state(registry, name) == (None, None)
+
+
+@pytest.mark.slow
+def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(registry, made, name, warm):
+    made.version(name, made.model(), "production")
+    runs = [made.model(f"at once {number}", noise=0.5 + number / 10) for number in range(2)]
+    typed = ["--data-run", made.data_run, "--registered-model", name]
+    children = [warm.start("promote.main", [*typed, "--candidates", run], hold="promote.write") for run in runs]
+    warm.let_go(children)  # both have judged before one of them writes
+    ends = [child.end() for child in children]
+    assert sorted(ends) == [0, 1], [child.said for child in children]
+    winner, loser = (children[ends.index(end)] for end in (0, 1))
+    assert "has passed the gate and waits for approval" in winner.said
+    assert re.search(r"has made version \d the candidate meanwhile \(20.*nothing was moved", loser.said)
+    waiting = registry.transitions.read(name).candidate
+    assert f"version {waiting} (at once" in winner.said

@@ -1,11 +1,15 @@
 import re
 import shutil
+import subprocess
+import sys
 
 import mlflow
 import pytest
 from conftest import SMALL
 
-STEPS = ["data", "lr", "rf", "keras", "registry"]
+MODELS = ["boosting", "keras", "lr", "rf"]
+STEPS = ["data", *MODELS, "promote", "approve"]
+SAME = "same code, parameters and input"
 
 
 def said(output: str) -> dict[str, str]:
@@ -18,6 +22,21 @@ def newest_workflow():
         search_all_experiments=True, filter_string="tags.step = 'workflow'", max_results=1, output_format="list"
     )
     return runs[0]
+
+
+@pytest.fixture
+def dry(root, small_csv):
+    """Return a function that types a dry run, without MLflow around it, and returns what it says of each step."""
+
+    def run(**changed) -> dict[str, str]:
+        command = [sys.executable, root / "3_projects" / "workflow" / "run.py", "--dry-run"]
+        for name, value in {"csv": small_csv, **SMALL, **changed}.items():
+            command += [f"--{name.replace('_', '-')}", value]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        return said(done.stdout)
+
+    return run
 
 
 def test_every_step_runs_the_first_time_and_says_so(workflow):
@@ -37,8 +56,22 @@ def test_the_steps_are_children_of_the_run_of_the_workflow(workflow):
     assert parent.info.status == "FINISHED"
     assert {child.info.status for child in children.values()} == {"FINISHED"}
     for step, line in said(workflow).items():
+        assert children[step].info.run_name == step
         assert parent.data.tags[f"step.{step}"] == line
         assert f"**{step}**: {line}" in parent.data.tags["mlflow.note.content"]
+    assert children["rf"].data.params["n_estimators"] == SMALL["n_estimators"]
+    assert children["rf"].data.params["max_depth"] == "10"
+
+
+def test_the_models_are_trained_side_by_side(workflow):
+    times = [mlflow.get_run(said(workflow)[model].split()[1]).info for model in MODELS]
+    side_by_side = [
+        (one.run_name, other.run_name)
+        for one in times
+        for other in times
+        if one.run_id < other.run_id and max(one.start_time, other.start_time) < min(one.end_time, other.end_time)
+    ]
+    assert side_by_side
 
 
 def test_nothing_runs_twice_with_the_same_code_parameters_and_input(workflow, mlflow_run, small_csv):
@@ -46,17 +79,83 @@ def test_nothing_runs_twice_with_the_same_code_parameters_and_input(workflow, ml
     assert done.returncode == 0, done.stderr
     first, second = said(workflow), said(done.stdout)
     for step in STEPS:
-        assert second[step] == f"reused run {first[step].split()[1]}: same code, parameters and input"
+        assert second[step] == f"reused run {first[step].split()[1]}: {SAME}"
 
 
-def test_a_changed_parameter_runs_the_step_that_has_it_and_what_follows(workflow, mlflow_run, small_csv):
-    done = mlflow_run("3_projects/workflow", csv=small_csv, **{**SMALL, "n_estimators": "9"})
+def dry_runs() -> list[str]:
+    """Return the ids of the runs that MLflow has made for dry runs."""
+    condition = "tags.`workflow.dry_run` = 'workflow'"
+    found = mlflow.search_runs(search_all_experiments=True, filter_string=condition, output_format="list")
+    return [run.info.run_id for run in found]
+
+
+def test_a_dry_run_tells_what_a_changed_parameter_leads_to(workflow, mlflow_run, small_csv, dry):
+    done = mlflow_run("3_projects/workflow", csv=small_csv, dry_run="true", **{**SMALL, "n_estimators": "9"})
     assert done.returncode == 0, done.stderr
     lines = said(done.stdout)
-    assert lines["rf"].endswith("n_estimators changed from 8 to 9")
-    assert lines["registry"].endswith("its input changed")
-    for step in ("data", "lr", "keras"):
-        assert lines[step].startswith("reused run"), step
+    assert lines.pop("rf") == "would run: n_estimators changed from 8 to 9"
+    assert lines.pop("promote") == "would run: its input will change: rf runs"
+    assert lines.pop("approve") == "would run: its input will change: promote runs"
+    assert set(lines) == {"data", "lr", "keras", "boosting"}
+    for step, line in lines.items():
+        assert line == f"would reuse run {said(workflow)[step].split()[1]}: {SAME}"
+    assert len(dry_runs()) == 1
+    dry()
+    assert dry_runs() == []
+
+
+@pytest.fixture
+def hidden(store, tmp_path):
+    """Return a function that takes a folder out of the artifact store for the time of a test."""
+    moved = []
+
+    def hide(pattern: str) -> None:
+        path = next(store.glob(pattern))
+        moved.append((path, shutil.move(path, tmp_path / f"hidden{len(moved)}")))
+
+    yield hide
+    for path, place in moved:
+        shutil.move(place, path)
+
+
+def test_a_table_that_is_gone_is_made_again(workflow, dry, hidden):
+    hidden(f"artifacts/*/{said(workflow)['data'].split()[1]}")
+    lines = dry()
+    assert lines["data"] == "would run: its artifact table.parquet is gone"
+    assert lines["lr"] == "would run: its input may change: data runs"
+
+
+def test_a_model_that_is_gone_is_trained_again(workflow, dry, hidden):
+    run = mlflow.get_run(said(workflow)["rf"].split()[1])
+    hidden(f"artifacts/*/models/{run.outputs.model_outputs[0].model_id}")
+    lines = dry()
+    assert lines["rf"] == "would run: its model is gone"
+    assert lines["lr"].startswith("would reuse run ")
+
+
+def test_a_workflow_judges_again_if_nothing_is_in_production_any_more(workflow, dry):
+    client = mlflow.MlflowClient()
+    version = client.get_model_version_by_alias("wind_solar", "production").version
+    client.delete_registered_model_alias("wind_solar", "production")
+    try:
+        lines = dry()
+    finally:
+        client.set_registered_model_alias("wind_solar", "production", version)
+    assert lines["promote"] == "would run: a version in production or waiting is missing, and was there when it ended"
+
+
+def test_a_workflow_looks_again_if_somebody_has_brought_another_version_into_production(workflow, dry):
+    client = mlflow.MlflowClient()
+    version = client.get_model_version_by_alias("wind_solar", "production").version
+    others = [other.version for other in client.search_model_versions("name = 'wind_solar'")]
+    other = next(other for other in others if other != version)
+    client.set_registered_model_alias("wind_solar", "production", other)
+    try:
+        lines = dry()
+    finally:
+        client.set_registered_model_alias("wind_solar", "production", version)
+    assert lines["promote"].startswith("would reuse run "), "a rollback is not undone"
+    assert lines["approve"] == f"would run: the version in production is {other}, and was {version} when it ended"
 
 
 @pytest.fixture
@@ -66,19 +165,6 @@ def other_csv(small_csv, tmp_path):
     path = tmp_path / "other.csv"
     path.write_text("".join(lines[:-24]), encoding="utf-8")
     return path
-
-
-def test_a_table_that_is_gone_from_the_store_is_made_again(mlflow_run, other_csv, other_servers):
-    options = {"tracking_uri": other_servers.tracking_uri, "csv": other_csv, **SMALL}
-    first = mlflow_run("3_projects/workflow", **options)
-    assert first.returncode == 0, first.stderr
-    store = other_servers.started[0].log.parents[1] / "ftp_root"
-    shutil.rmtree(next(store.glob(f"artifacts/*/{said(first.stdout)['data'].split()[1]}")))
-    second = mlflow_run("3_projects/workflow", **options)
-    assert second.returncode == 0, second.stderr
-    assert said(second.stdout)["data"].endswith("its table is gone")
-    for step in ("lr", "rf", "keras"):
-        assert said(second.stdout)[step].startswith("reused run"), "the new table is equal to the lost one"
 
 
 def test_the_table_of_a_workflow_is_the_one_to_show_even_when_it_was_reused(workflow, mlflow_run, small_csv, other_csv):
@@ -100,6 +186,15 @@ def test_the_table_of_a_workflow_is_the_one_to_show_even_when_it_was_reused(work
     assert newest() == said(done.stdout)["data"].split()[2].rstrip(":")
 
 
+def test_a_table_that_is_made_anew_and_is_equal_changes_nothing_for_the_models(workflow, mlflow_run, small_csv):
+    done = mlflow_run("3_projects/workflow", csv=small_csv, force="data", **SMALL)
+    assert done.returncode == 0, done.stderr
+    lines = said(done.stdout)
+    assert lines["data"].endswith("s: forced")
+    for step in (*MODELS, "promote", "approve"):
+        assert lines[step].startswith("reused run "), step
+
+
 def test_a_failing_step_stops_the_workflow_with_its_own_error(workflow, mlflow_run, tmp_path):
     broken = tmp_path / "broken.csv"
     broken.write_text("utc_timestamp,solar_GW\n")
@@ -113,28 +208,28 @@ def test_a_failing_step_stops_the_workflow_with_its_own_error(workflow, mlflow_r
     assert "column 'wind_GW' is missing" in parent.data.tags["error"]
 
 
-def test_a_failing_model_stops_the_workflow_before_the_registry(workflow, mlflow_run, small_csv):
+def test_a_failing_model_stops_the_workflow_before_anything_is_judged(workflow, mlflow_run, small_csv):
     done = mlflow_run("3_projects/workflow", csv=small_csv, **{**SMALL, "n_estimators": "0"})
     assert done.returncode != 0
     assert re.search(r"workflow: rf: .* failed; its output is above", done.stderr)
-    assert "registry" not in said(done.stdout)
+    assert "promote" not in said(done.stdout)
     assert newest_workflow().info.status == "FAILED"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("series", ["the shipped sample", "the real data"])
-def test_network_forest_and_regression_keep_their_order_and_beat_the_naive_forecasts(
-    series, request, mlflow_run, other_servers, root
-):
+def test_the_models_keep_their_order_and_beat_the_naive_forecasts(series, request, mlflow_run, other_servers, root):
     csv = request.getfixturevalue("real_data") if series == "the real data" else root / "1_starting_point/germany.csv"
-    done = mlflow_run("3_projects/workflow", experiment=series, tracking_uri=other_servers.tracking_uri, csv=csv)
+    uri = other_servers.tracking_uri
+    done = mlflow_run("3_projects/workflow", experiment=series, tracking_uri=uri, csv=csv, trials=2)
     assert done.returncode == 0, done.stderr
-    rows = re.findall(r"^ *(\w+)(?: \(version \d+\))? +([\d.]+) +([\d.]+) +([\d.]+)$", done.stdout, re.MULTILINE)
+    row = r"^ *(?:version \d+ \()?(\w+)\)? +([\d.]+) +([\d.]+) +([\d.]+)$"
+    rows = re.findall(row, done.stdout, re.MULTILINE)
     scores = {name: dict(zip(("solar", "wind", "mean"), map(float, values), strict=True)) for name, *values in rows}
-    assert scores["keras"]["mean"] < scores["rf"]["mean"] < scores["lr"]["mean"]
+    assert scores["boosting"]["mean"] < scores["keras"]["mean"] < scores["rf"]["mean"] < scores["lr"]["mean"]
     for target in ("solar", "wind"):
-        for model in ("keras", "rf", "lr"):
+        for model in MODELS:
             for naive in ("persistence", "climatology"):
                 assert scores[model][target] < scores[naive][target], (model, naive, target)
-        for better in ("keras", "rf"):
+        for better in ("boosting", "keras", "rf"):
             assert scores[better][target] < scores["lr"][target], (better, target)

@@ -126,11 +126,11 @@ def test_the_own_time_outs_are_back_after_the_check(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("project", ["data", "lr", "rf", "keras", "registry", "workflow"])
+@pytest.mark.parametrize("project", ["data", "lr", "rf", "keras", "boosting", "registry", "scoring", "workflow"])
 def test_a_project_ends_in_one_sentence_before_it_begins(project, mlflow_run, lonely):
     done = mlflow_run(f"3_projects/{project}", project, tracking_uri=lonely.tracking_uri)
     assert done.returncode != 0
-    assert f"{project}: " in done.stderr
+    assert f"{'promote' if project == 'registry' else project}: " in done.stderr
     assert f"127.0.0.1:{lonely.ftp_port}" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     client = mlflow.MlflowClient(lonely.tracking_uri)

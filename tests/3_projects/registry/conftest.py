@@ -1,0 +1,225 @@
+"""A made table, models whose errors a test chooses, and processes of the registry project that can be killed."""
+
+import hashlib
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
+
+# Lets a function wait, when it is called, until a test makes a file; it says so by making one itself.
+HOLD = """
+import pathlib, time, {module}
+function = {module}.{name}
+def wait(*arguments):
+    pathlib.Path({file!r} + ".ready").touch()
+    while not pathlib.Path({file!r}).exists():
+        time.sleep(0.001)
+    return function(*arguments)
+{module}.{name} = wait
+"""
+PROJECT = Path(__file__).parents[3] / "3_projects" / "registry"
+HERE = Path(__file__).parent
+sys.path.append(str(PROJECT))
+MODULES = ["approve", "candidates", "evaluate", "judging", "ledger", "lock", "promote", "rollback", "transitions"]
+TARGETS = ["solar_GW", "wind_GW"]
+INPUTS = ["hint_solar_GW", "hint_wind_GW", "noise", "other_noise", "month"]
+
+
+def make_table(holdout: str = "2015-01-01") -> pd.DataFrame:
+    """Return two years, four rows a day, of which the last one is the holdout."""
+    index = pd.date_range("2014-01-01", "2015-12-31 18:00", freq="6h", tz="UTC")
+    random = np.random.default_rng(1)
+    table = pd.DataFrame({"solar_GW": 10 + 5 * random.random(len(index))}, index)
+    table["wind_GW"] = 10 + np.convolve(random.normal(size=len(index) + 9), np.ones(10), "valid")
+    for target in TARGETS:
+        table[f"hint_{target}"] = table[target]
+    table["noise"], table["other_noise"] = random.normal(size=(2, len(index)))
+    table["month"] = index.month.astype(float)
+    table["split"] = np.where(index < pd.Timestamp(holdout, tz="UTC"), "train", "holdout")
+    table["repaired"] = False
+    table.attrs = {"source": "made by a test"}
+    return table
+
+
+class Made:
+    """Tables and models on the tracking server, for the tests of one module."""
+
+    def __init__(self, folder: Path):
+        """Keep files in that folder until they are logged."""
+        self.folder, self.runs = folder, {}
+        self.client = mlflow.MlflowClient()
+        self.experiment = self.client.create_experiment("registry tests")
+        table = make_table()
+        self.data_run = self.table(table)
+        # Other tables: one with so little power on some days that an error makes it negative; two with less to judge.
+        small = table.copy()
+        small.loc[small.index.day == 1, [*TARGETS, *(f"hint_{target}" for target in TARGETS)]] = 0.3
+        self.small_values = self.table(small)
+        self.later_holdout, self.autumn_holdout = (self.table(make_table(day)) for day in ("2015-12-23", "2015-09-01"))
+
+    def table(self, table: pd.DataFrame) -> str:
+        """Return the run of a new table; it never is the newest one of the servers."""
+        path = self.folder / "table.parquet"
+        table.to_parquet(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        tags = {"step": "data", "table_sha256": digest, "used_at": "2000-01-01", "source": "made by a test"}
+        run_id = self.client.create_run(self.experiment, tags=tags).info.run_id
+        self.client.log_artifact(run_id, str(path))
+        self.client.set_terminated(run_id)
+        return run_id
+
+    def model(self, step: str = "made", data_run: str = "", signature: bool = True, **about) -> str:
+        """Return the run of a model with these errors, trained on the table or on another one."""
+        key = json.dumps([step, data_run, signature, about])
+        if key not in self.runs:
+            path = self.folder / "about.json"
+            path.write_text(json.dumps({"noise": 1.0} | about))
+            inputs = Schema([ColSpec("double", name) for name in [*INPUTS, *about.get("takes", [])]])
+            outputs = Schema([ColSpec("double", about.get("outputs", {}).get(name, name)) for name in TARGETS])
+            with mlflow.start_run(experiment_id=self.experiment) as run:
+                mlflow.set_tags({"step": step, "data_run": data_run or self.data_run, "source": "made by a test"})
+                mlflow.pyfunc.log_model(
+                    name="model",
+                    python_model=str(HERE / "made_model.py"),
+                    artifacts={"about": str(path)},
+                    signature=ModelSignature(inputs, outputs) if signature else None,
+                    pip_requirements=["mlflow"],
+                )
+            self.runs[key] = run.info.run_id
+        return self.runs[key]
+
+    def source(self, run_id: str) -> str:
+        """Return the address of the model of a run."""
+        return f"models:/{mlflow.get_run(run_id).outputs.model_outputs[0].model_id}"
+
+    def version(self, name: str, run_id: str, alias: str = "", **tags) -> str:
+        """Return the number of a new version of a registered model; tags as promote writes them, dots for the rest."""
+        version = mlflow.register_model(self.source(run_id), name).version
+        for key, value in tags.items():
+            self.client.set_model_version_tag(name, version, key.replace("__", "."), value)
+        if alias:
+            self.client.set_registered_model_alias(name, alias, version)
+        return version
+
+    def waiting(self, name: str, run_id: str, against: str = "", mae: float = 1.0) -> str:
+        """Return the number of a new version that has passed the gate and waits for approval."""
+        tags = {"gate": "passed", "gate__against": against, "gate__by": "Gauss", "gate__when": "just now"}
+        return self.version(name, run_id, "candidate", holdout_mae=str(mae), **tags)
+
+    def tags(self, name: str, version: str) -> dict[str, str]:
+        """Return the tags of a version."""
+        return self.client.get_model_version(name, version).tags
+
+
+@pytest.fixture(scope="session")
+def registry(running_servers) -> SimpleNamespace:
+    """Return the modules of the project, imported when the environment names the servers."""
+    return SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
+
+
+@pytest.fixture(scope="session")
+def made(registry, tmp_path_factory) -> Made:
+    return Made(tmp_path_factory.mktemp("made"))
+
+
+@dataclass
+class Child:
+    """A process that does a task."""
+
+    pid: int
+    output: Path
+    wait: object
+
+    def end(self, signal: int = 0) -> int:
+        """Wait for its end, after a signal if one is given, and return its exit status, or minus the signal."""
+        if signal:
+            os.kill(self.pid, signal)
+        return self.wait(self.pid)
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def until(self, file: Path) -> None:
+        """Wait until it has made a file."""
+        deadline = time.monotonic() + 20
+        while not file.exists():
+            assert time.monotonic() < deadline, f"it has not come that far: {self.said}"
+            time.sleep(0.001)
+
+
+class Warm:
+    """Starts children from a process that has imported all that they need, so that each starts at once."""
+
+    def __init__(self, process: subprocess.Popen, folder: Path):
+        self.process, self.folder, self.count = process, folder, 0
+
+    def ask(self, task: dict):
+        self.process.stdin.write(json.dumps(task) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def start(self, call: str, *arguments, setup: str = "", hold: str = "") -> Child:
+        """Start a function of the project in a process of its own, after some Python.
+
+        ``hold`` is a function that waits, when it is called there, for let_go().
+        """
+        self.count += 1
+        output = self.folder / f"{self.count}.log"
+        output.touch()
+        if hold:
+            module, name = hold.split(".")
+            setup += HOLD.format(module=module, name=name, file=str(output.with_suffix(".go")))
+        pid = self.ask({"call": call, "arguments": arguments, "setup": setup, "output": str(output)})
+        return Child(pid, output, lambda pid: self.ask({"wait": pid}))
+
+    def let_go(self, children: list[Child]) -> None:
+        """Let the children go on together, when all have come to where they are held."""
+        for child in children:
+            child.until(child.output.with_suffix(".go.ready"))
+        for child in children:
+            child.output.with_suffix(".go").touch()
+
+
+@pytest.fixture(scope="session")
+def warm(registry, tmp_path_factory) -> Warm:
+    if not hasattr(os, "fork"):
+        pytest.skip("Windows does not fork, and a hundred processes that import MLflow take minutes")
+    command = [sys.executable, HERE / "warm.py", PROJECT]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert json.loads(process.stdout.readline()) == "ready"
+        yield Warm(process, tmp_path_factory.mktemp("warm"))
+        process.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def typed(running_servers, root):
+    """Return a function that types ``mlflow run`` with an entry point of the project."""
+
+    def run(entry_point: str, **parameters: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "mlflow", "run", "3_projects/registry", "-e", entry_point]
+        command += ["--env-manager", "local", "--experiment-name", "registry typed"]
+        for key, value in parameters.items():
+            command += ["-P", f"{key}={value}"]
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300, check=False)
+
+    return run
+
+
+@pytest.fixture
+def name(request) -> str:
+    """Return a name for a registered model that no other test has."""
+    return f"{re.sub(r'[^a-z]+', ' ', request.node.name)[:80]} {time.time_ns()}"

@@ -1,0 +1,183 @@
+import gate
+import numpy as np
+import pandas as pd
+import pytest
+import rules
+from command import Refused
+from sklearn.ensemble import RandomForestRegressor
+
+RULES = rules.load("rules.yaml")
+TARGETS = list(RULES.targets)
+
+
+@pytest.fixture
+def truth() -> pd.DataFrame:
+    """A year, four rows a day."""
+    index = pd.date_range("2015-01-01", "2015-12-31 18:00", freq="6h", tz="UTC")
+    return pd.DataFrame(dict.fromkeys(TARGETS, 10.0), index)
+
+
+def off(truth: pd.DataFrame, size, seed: int = 1) -> pd.DataFrame:
+    """Return a forecast whose errors are normal, of that size."""
+    noise = np.random.default_rng(seed).normal(size=truth.shape)
+    return truth + noise * np.broadcast_to(np.asarray(size, float).T, truth.shape[::-1]).T
+
+
+def test_the_interval_of_the_gain_holds_the_true_gain_and_is_narrow(truth):
+    found = gate.interval_of_gain(off(truth, 0.9), off(truth, 1.0, seed=2), truth)
+    assert found["low"] < 0.1 < found["high"]
+    assert found["low"] < found["gain"] < found["high"]
+    assert found["high"] - found["low"] < 0.12
+
+
+def test_errors_that_last_a_day_make_the_interval_wider_than_errors_of_single_hours(truth):
+    """The reason to draw whole days: neighbouring hours say the same."""
+    days = np.repeat(np.random.default_rng(1).normal(size=365), 4)
+    hours = np.random.default_rng(1).normal(size=len(truth))
+    width = {}
+    for name, noise in (("days", days), ("hours", hours)):
+        found = gate.interval_of_gain(truth.add(noise, axis=0), off(truth, 1.0, seed=2), truth)
+        width[name] = found["high"] - found["low"]
+    assert width["days"] > 1.3 * width["hours"]
+
+
+def test_a_retrained_forest_is_no_gain_over_the_same_forest_with_another_seed(truth):
+    random = np.random.default_rng(0)
+    inputs = random.random((3 * len(truth), 4))
+    values = 10 * inputs[:, [0, 1]] + 5 * np.sin(6 * inputs[:, [2, 3]]) + random.normal(size=(len(inputs), 2))
+    past, future = slice(len(truth), None), slice(len(truth))
+    recorded = pd.DataFrame(values[future], truth.index, TARGETS)
+    forests = [
+        RandomForestRegressor(16, max_depth=8, random_state=seed).fit(inputs[past], values[past]) for seed in range(4)
+    ]
+    power = [pd.DataFrame(forest.predict(inputs[future]), truth.index, TARGETS) for forest in forests]
+    for one in power:
+        for other in power:
+            assert gate.judge_gain(one, other, recorded, RULES).outcome == gate.FAILED
+    better = off(recorded, 0.7)
+    assert gate.judge_gain(better, power[0], recorded, RULES).outcome == gate.PASSED
+
+
+@pytest.mark.parametrize(("gain", "outcome"), [(0.0, "failed"), (0.005, "failed"), (0.05, "passed")])
+def test_a_gain_has_to_be_more_than_a_stated_share_even_if_it_is_certain(truth, gain, outcome):
+    found = gate.judge_gain(truth + 1 - gain, truth + 1, truth, RULES)
+    assert found.outcome == outcome
+    assert found.numbers["low"] == pytest.approx(gain, abs=1e-9)
+    assert f"{gain:+.1%} better" in found.sentence
+
+
+def test_a_model_without_errors_can_not_be_beaten(truth):
+    assert gate.judge_gain(truth + 1, truth, truth, RULES).outcome == "failed"
+    assert gate.judge_gain(truth, truth, truth, RULES).outcome == "failed"
+    assert gate.judge_parts(truth + 1, truth, truth, RULES).outcome == "failed"
+    assert gate.judge_parts(truth, truth, truth, RULES).outcome == "passed"
+
+
+def test_a_season_that_gets_worse_stops_a_model_that_is_better_on_the_whole(truth):
+    winter = truth.index.month.isin([12, 1, 2])
+    candidate = truth + np.where(winter, 1.2, 0.5)[:, None]
+    assert gate.judge_gain(candidate, truth + 1, truth, RULES).outcome == "passed"
+    found = gate.judge_parts(candidate, truth + 1, truth, RULES)
+    assert found.outcome == "failed"
+    assert "solar_GW in winter by 20.0%, wind_GW in winter by 20.0%" in found.sentence
+    assert "summer" not in found.sentence
+
+
+def test_a_target_that_gets_worse_stops_a_model_that_is_better_on_the_whole(truth):
+    candidate = truth.add([0.2, 1.1])
+    assert gate.judge_gain(candidate, truth + 1, truth, RULES).outcome == "passed"
+    assert "wind_GW in all seasons by 10.0%" in gate.judge_parts(candidate, truth + 1, truth, RULES).sentence
+
+
+def test_a_few_days_of_a_season_say_nothing_about_it(truth):
+    few = truth["2015-02-20":"2015-05-31"]  # nine days of winter
+    candidate = few + np.where(few.index.month == 2, 2.0, 0.5)[:, None]
+    assert gate.judge_parts(candidate, few + 1, few, RULES).outcome == "passed"
+    more = truth["2015-02-01":"2015-05-31"]
+    candidate = more + np.where(more.index.month == 2, 2.0, 0.5)[:, None]
+    assert gate.judge_parts(candidate, more + 1, more, RULES).outcome == "failed"
+
+
+def test_every_naive_forecast_has_to_be_beaten_in_every_target(truth):
+    naive = {"persistence": truth.add([2.0, 2.0]), "climatology": truth.add([2.0, 1.0])}
+    found = gate.judge_naive(truth + 1, naive, truth, RULES)
+    assert found.outcome == "failed"
+    assert found.sentence == "not better than climatology in wind_GW (MAE 1.000 GW against 1.000)"
+    assert gate.judge_naive(truth + 0.9, naive, truth, RULES).outcome == "passed"
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (np.nan, "1 of 1460 rows have no finite number"),
+        (np.inf, "1 of 1460 rows have no finite number"),
+        (-0.5, "1 of 1460 rows are below 0, the lowest is -0.500"),
+    ],
+)
+def test_predictions_are_finite_and_not_negative(truth, value, sentence):
+    assert gate.judge_values(truth, RULES).outcome == "passed"
+    truth.iloc[3, 1] = value
+    found = gate.judge_values(truth, RULES)
+    assert (found.outcome, found.sentence) == ("failed", sentence)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "sentence"),
+    [
+        (None, None, "it has no signature that names its input and output columns"),
+        (["speed"], TARGETS, "it takes speed, which the table does not have"),
+        (["windspeed"], ["solar_GW", "wind"], "its outputs are solar_GW, wind; wind_GW is missing"),
+    ],
+)
+def test_a_signature_has_to_fit_the_table_and_the_targets(inputs, outputs, sentence):
+    found = gate.judge_signature(inputs, outputs, ["windspeed", *TARGETS], RULES)
+    assert (found.outcome, found.sentence) == ("failed", sentence)
+    found = gate.judge_signature(["windspeed"], [*TARGETS, "solar_GW_q10"], ["windspeed"], RULES)
+    assert found.outcome == "passed"
+
+
+def test_a_slow_prediction_and_a_model_that_does_not_load_are_stopped():
+    outcomes = {trial: gate.judge_trial(trial_of, RULES) for trial, trial_of in (
+        ("slow", {"seconds": 0.7}), ("quick", {"seconds": 0.01}), ("broken", {"problem": "no module named x"}),
+    )}  # fmt: skip
+    assert [result.outcome for result in outcomes["slow"]] == ["passed", "failed"]
+    assert outcomes["slow"][1].sentence == "one row takes 700 ms; allowed is 500 ms"
+    assert [result.outcome for result in outcomes["quick"]] == ["passed", "passed"]
+    assert [result.outcome for result in outcomes["broken"]] == ["failed", "not applicable"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("mode: enforce", "mode: maybe", "expected the mode enforce, dry_run or off, found maybe"),
+        ("smallest_gain: 0.01", "smallest_gain: much", "expected a number for smallest_gain, found much"),
+        ("smallest_gain: 0.01", "smalest_gain: 0.01", "smalest_gain is no rule; expected targets, smallest_gain,"),
+        ("smallest_gain: 0.01", "", "expected smallest_gain, found none; see rules.yaml"),
+        ("[persistence, climatology]", "[luck]", "expected persistence, climatology or column:NAME as a naive"),
+        ("[12, 1, 2]", "[12, 13]", "expected months from 1 to 12 for the season winter, found [12, 13]"),
+        ("targets:", "targets: [", "is no YAML"),
+    ],
+)
+def test_what_is_wrong_with_a_file_of_rules_is_told(tmp_path, old, new, sentence):
+    text = rules.find("rules.yaml").read_text()
+    assert old in text
+    path = tmp_path / "rules.yaml"
+    path.write_text(text.replace(old, new))
+    with pytest.raises(Refused) as refused:
+        rules.load(str(path))
+    assert sentence in str(refused.value)
+    assert str(path) in str(refused.value)
+
+
+def test_rules_are_found_beside_the_script_or_from_the_top_of_the_project(root):
+    assert rules.find("rules.yaml") == root / "3_projects" / "registry" / "rules.yaml"
+    assert rules.find("3_projects/stock/rules.yaml") == root / "3_projects" / "stock" / "rules.yaml"
+    with pytest.raises(Refused, match="expected a file of rules at"):
+        rules.load("nowhere/rules.yaml")
+
+
+def test_a_bare_off_is_a_mode_though_yaml_reads_it_as_false(tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text(rules.find("rules.yaml").read_text().replace("mode: enforce", "mode: off"))
+    assert rules.load(str(path)).mode == "off"
+    assert rules.load(str(path), "dry_run").mode == "dry_run"
