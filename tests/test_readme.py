@@ -136,7 +136,10 @@ def test_the_list_of_what_is_not_typed_names_only_what_the_pages_have():
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="the commands are for bash; PowerShell's stand beside them")
-def test_every_command_of_the_pages_works(learner, free_port):
+def test_every_command_of_the_pages_works(learner, free_port, monkeypatch):
+    # Those of the tests' own servers are not a learner's.
+    for name in ("MLFLOW_FTP_USERNAME", "MLFLOW_FTP_PASSWORD", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
     ports = {port: free_port() for port in ("2121", "5000", "8003", "8050")}
     third = Terminal(learner, ports)
     with contextlib.ExitStack() as stack:
