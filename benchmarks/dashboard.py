@@ -79,6 +79,7 @@ def free_port() -> int:
 def prepare(csv: Path, env: dict) -> None:
     """Make the table of the CSV and put a model into production."""
     steps = [["3_projects/data", "-P", f"csv={csv}"], ["3_projects/lr"], ["3_projects/registry"]]
+    steps.append(["3_projects/registry", "-e", "approve", "-P", "auto=true"])
     for step in steps:
         command = [sys.executable, "-m", "mlflow", "run", *step, "--env-manager", "local"]
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
