@@ -46,7 +46,7 @@ def layout(height: int, **parts) -> dict:
 
 
 def gigawatts(**parts) -> dict:
-    """Return a vertical axis in GW; the unit stands at the uppermost number."""
+    """Return an axis in GW; the unit stands at the uppermost number."""
     return {
         "gridcolor": "@grid",
         "zerolinecolor": "@axis",

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from dashboard.figures.base import COLOURS, MONTHS, NAMES, array, layout
+from dashboard.figures.base import COLOURS, MONTHS, NAMES, array, gigawatts, layout
 
 MOST_POINTS = 2208  # of a scatter; more are counted in cells
 CELLS = 48
@@ -129,15 +129,7 @@ def scatter(target: str, recorded: np.ndarray, predicted: np.ndarray) -> dict:
         "line": {"color": "@ink", "width": 1.2, "dash": "3px,2px"},
         "hoverinfo": "skip",
     }
-    axis = {
-        "range": [0, top],
-        "gridcolor": "@grid",
-        "zerolinecolor": "@axis",
-        "ticksuffix": " GW",
-        "showticksuffix": "last",
-        "nticks": 6,
-        "fixedrange": True,
-    }
+    axis = gigawatts(range=[0, top])
     return {
         "data": [cloud, line],
         "layout": layout(
