@@ -6,6 +6,8 @@ Pure functions of the hourly table of 3_projects/data (UTC index without gaps) a
 import numpy as np
 import pandas as pd
 
+from report import basis
+
 METRICS = ["mae", "rmse", "bias", "r2"]
 NAIVE = ["climatology", "persistence"]
 
@@ -25,8 +27,7 @@ def climatology(table: pd.DataFrame, targets: list[str]) -> pd.DataFrame:
     power = pd.DataFrame(np.nan, index, targets)
     for year in index.year.unique():
         power[(index.year == year) & ~held] = _means(table[(index.year < year) & ~held], index, targets)
-    by_hour = table[~held].groupby(index[~held].hour)[targets].mean().reindex(index.hour).set_axis(index)
-    power[held] = _means(table[~held], index, targets).fillna(by_hour)
+    power.loc[held] = basis.climatology(table).loc[held, targets]
     return power
 
 

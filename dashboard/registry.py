@@ -13,6 +13,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from report.production import NAME, server_address
+from report.week import utc_of
 
 LEDGER = r"ledger\.\d+"  # the tags of the registered model that make up the ledger; ledger.pending is none yet
 MOST_RUNS = 1000  # of which the newest are listed
@@ -91,7 +92,7 @@ def read_ledger(tags: dict[str, str]) -> tuple[dict, ...]:
             continue
         try:
             entry = json.loads(text)
-            datetime.fromisoformat(entry["when"])
+            utc_of(entry["when"])
             entries.append({"number": 0, "action": "", "from": None, "to": None, "by": None, "reason": ""} | entry)
         except (ValueError, LookupError, TypeError):
             continue
@@ -101,18 +102,13 @@ def read_ledger(tags: dict[str, str]) -> tuple[dict, ...]:
 def reigns(ledger: tuple[dict, ...]) -> list[Reign]:
     """Return which version was in production from when to when, the newest first."""
     moves = [entry for entry in ledger if entry["action"] != "reject"]
-    times = [_utc(entry["when"]) for entry in moves]
+    times = [utc_of(entry["when"]) for entry in moves]
     found = [
         Reign(entry["to"], since, until, entry)
         for entry, (since, until) in zip(moves, pairwise([*times, None]), strict=True)
         if entry["to"]
     ]
     return found[::-1]
-
-
-def _utc(text: str) -> datetime:
-    time = datetime.fromisoformat(text)
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def read_registry(before: Registry | None) -> Registry:

@@ -3,8 +3,10 @@
 import argparse
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import urlsplit
+
+from report.week import utc_of
 
 OPEN_METEO = "https://api.open-meteo.com"
 ENERGY_CHARTS = "https://api.energy-charts.info"
@@ -53,10 +55,9 @@ def address(text: str) -> str:
 def moment(text: str) -> datetime:
     """Return an ISO time; one that states no offset is in UTC."""
     try:
-        time = datetime.fromisoformat(text)
+        return utc_of(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a time such as 2015-08-01T06:00, found {text!r}") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

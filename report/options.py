@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from report import mail
-from report.week import first_hour
+from report.week import first_hour, utc_of
 
 HERE = Path(__file__).resolve().parent
 
@@ -31,9 +31,8 @@ class Options:
 def moment(text: str) -> datetime:
     """Return a time such as 2016-12-31T06:00 in UTC; raises argparse.ArgumentTypeError."""
     try:
-        time = datetime.fromisoformat(text)
-        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
+        return utc_of(text)
+    except ValueError:
         raise argparse.ArgumentTypeError(f"expected a time (UTC) such as 2016-12-31T06:00, found {text!r}") from None
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pandas as pd
 
@@ -61,3 +61,12 @@ def check_in_data(index: pd.DatetimeIndex, start: pd.Timestamp) -> None:
             f"Week {name_of(start)} is not in the data, which reach from {index[0]} to {index[-1]}. "
             f"Choose a week from {name_of(first)} to {name_of(last)}."
         )
+
+
+def utc_of(text: str) -> datetime:
+    """Return an ISO time in UTC, in which one is that states no offset; raises ValueError."""
+    try:
+        time = datetime.fromisoformat(text)
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError(f"expected a time in the years 1 to 9999 (UTC), found {text!r}") from None

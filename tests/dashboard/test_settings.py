@@ -51,6 +51,7 @@ def test_a_time_without_an_offset_is_in_utc():
             ["--open-meteo", "example"],
             "expected an address such as https://api.open-meteo.com, found 'example'",
         ),
+        (["--now", "0001-01-01T00:00+23:00"], "such as 2015-08-01T06:00, found '0001-01-01T00:00+23:00'"),
         (["--now", "today"], "expected a time such as 2015-08-01T06:00, found 'today'"),
     ],
 )
