@@ -1,10 +1,15 @@
 """kill -9 of approve, reject, rollback and mend, after each single write and at random moments."""
 
+import contextlib
+import http.server
+import os
 import random
 import signal
+import threading
 import time
 
 import pytest
+import requests
 
 # Ends the child right after its N-th write has been answered.
 AFTER = """
@@ -18,14 +23,14 @@ def counted(self, request, **options):
     return answer
 requests.Session.send = counted
 """
-# Tells the test when the first write begins.
+# Tells the test when the first write begins, and sends all by way of an errand.
 BEGIN = """
 import requests
 send = requests.Session.send
 def begin(self, request, **options):
     if request.method != "GET":
-        requests.Session.send = send
-        open({file!r}, "w").close()
+        open({file!r}, "a").close()
+    request.url = request.url.replace({server!r}, {errand!r})
     return send(self, request, **options)
 requests.Session.send = begin
 """
@@ -35,6 +40,45 @@ CALLS = {
     "rollback": ("rollback.roll_back", ["NAME", "former", "Ada", "wrong"]),
 }
 MOST_WRITES = 12
+
+
+class Errand(http.server.BaseHTTPRequestHandler):
+    """Takes a request on to the tracking server, and the answer back if anybody still waits for it."""
+
+    protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
+
+    def do(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {"Content-Type": self.headers.get("Content-Type", "application/json")}
+        address = os.environ["MLFLOW_TRACKING_URI"] + self.path
+        answer = requests.request(self.command, address, data=body, headers=headers, timeout=20)
+        with contextlib.suppress(ConnectionError):
+            self.send_response(answer.status_code)
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+    do_GET = do_POST = do_PATCH = do_DELETE = do
+
+    def log_message(self, *arguments):
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def errands():
+    """Yield the address of an errand; at the end, what a killed client had sent has come to the server, or never will.
+
+    Without it, the server may do what was asked for after the test has looked.
+    """
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Errand) as server:
+        server.daemon_threads = False  # so that the end waits for them
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 class Setting:
@@ -147,26 +191,29 @@ def test_a_mending_that_is_killed_after_any_of_its_writes_is_mended_itself(setti
 def test_fifty_kills_at_random_moments_of_approve_and_rollback(setting, warm, tmp_path, capsys):
     begun = tmp_path / "begun"
 
+    @contextlib.contextmanager
     def begin(action: str):
         setting.prepare(action)
         before = setting.read()
         begun.unlink(missing_ok=True)
-        child = setting.start(warm, action, BEGIN.format(file=str(begun)))
-        child.until(begun)
-        return before, child
+        with errands() as errand:
+            setup = BEGIN.format(file=str(begun), server=os.environ["MLFLOW_TRACKING_URI"], errand=errand)
+            child = setting.start(warm, action, setup)
+            child.until(begun)
+            yield before, child
 
     seconds = {}
     for action in ("approve", "rollback"):
-        _, child = begin(action)
-        start = time.monotonic()
-        assert child.end() == 0, child.said
-        seconds[action] = time.monotonic() - start
+        with begin(action) as (_, child):
+            start = time.monotonic()
+            assert child.end() == 0, child.said
+            seconds[action] = time.monotonic() - start
     moments, results = random.Random(5), []
     for number in range(50):
         action = ("approve", "rollback")[number % 2]
-        before, child = begin(action)
-        time.sleep(moments.uniform(0, seconds[action]))  # the moment is the point, nothing is waited for
-        child.end(signal.SIGKILL)
+        with begin(action) as (before, child):
+            time.sleep(moments.uniform(0, seconds[action]))  # the moment is the point, nothing is waited for
+            child.end(signal.SIGKILL)
         results.append(setting.check(before, action, capsys))
     with capsys.disabled():
         print(f"\n50 kills within {seconds}: { ({result: results.count(result) for result in sorted(set(results))}) }")
