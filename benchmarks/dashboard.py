@@ -6,7 +6,8 @@
 It starts the servers, makes the table of the whole CSV, puts a linear regression into production, and serves the pages
 by dashboard/serve.py, all on free ports with an empty folder. What is measured:
 
-- the time from the address to a page whose figures are drawn, in a browser that has nothing in its cache;
+- the time from the address to a page that can be read and used (heading and controls), and to one whose figures are
+  drawn, in a browser that has nothing in its cache, beside a bare page of Dash with one line of two points;
 - how long the server takes for a change of the range of dates, with a number of viewers who ask one thing after the
   other without a pause, as the time until the last byte is there. The ranges are drawn by lot, most of them new;
 - the memory of the server before and after 2,000 such changes.
@@ -67,6 +68,13 @@ def show(start, end):
     return parts
 waitress.serve(app.server, host="127.0.0.1", port=int(sys.argv[2]), threads=8)
 """
+BARE = """
+import sys
+import dash, plotly.graph_objects as go, waitress
+app = dash.Dash()
+app.layout = dash.html.Div([dash.html.H1("bare"), dash.dcc.Graph(figure=go.Figure(go.Scatter(x=[1, 2], y=[1, 2])))])
+waitress.serve(app.server, host="127.0.0.1", port=int(sys.argv[1]), threads=8)
+"""
 
 
 def free_port() -> int:
@@ -79,6 +87,7 @@ def free_port() -> int:
 def prepare(csv: Path, env: dict) -> None:
     """Make the table of the CSV and put a model into production."""
     steps = [["3_projects/data", "-P", f"csv={csv}"], ["3_projects/lr"], ["3_projects/registry"]]
+    steps.append(["3_projects/registry", "-e", "approve", "-P", "auto=true"])
     for step in steps:
         command = [sys.executable, "-m", "mlflow", "run", *step, "--env-manager", "local"]
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
@@ -148,9 +157,18 @@ def load(port: int, output: str, days: tuple[date, date], viewers: int, changes:
         return sorted(seconds for found in threads.map(view, range(viewers)) for seconds in found)
 
 
-def pages(port: int) -> dict[str, list[float]]:
-    """Return the seconds until the figures of each page are drawn, each time in a browser with an empty cache."""
-    ready = {"/": "#years-wind_GW .scatterlayer .trace", "/predictions": "#scatter-wind_GW .trace", "/model": ".ag-row"}
+def pages(port: int, bare: int) -> dict[str, list[tuple[float, float]]]:
+    """Return the seconds until each page can be read and until its figures are drawn, with nothing in the cache.
+
+    The last page is the bare one.
+    """
+    whole, line = f"http://127.0.0.1:{port}", ".scatterlayer .trace"
+    ready = {
+        f"{whole}/": f"#years-wind_GW {line}",
+        f"{whole}/predictions": "#scatter-wind_GW .trace",
+        f"{whole}/model": ".ag-row",
+        f"http://127.0.0.1:{bare}/": line,
+    }
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
@@ -161,12 +179,14 @@ def pages(port: int) -> dict[str, list[float]]:
         for number in range(ROUNDS + 1):
             for page, drawn in ready.items():
                 context = browser.new_context(viewport={"width": 1280, "height": 900})
-                tab = context.new_page()
+                tab, moments = context.new_page(), []
                 start = time.perf_counter()
-                tab.goto(f"http://127.0.0.1:{port}{page}", wait_until="commit")
-                tab.locator(drawn).first.wait_for(state="attached")
+                tab.goto(page, wait_until="commit")
+                for what in ("h1", drawn):
+                    tab.locator(what).first.wait_for(state="attached")
+                    moments.append(time.perf_counter() - start)
                 if number:  # the first time warms the server
-                    found[page].append(time.perf_counter() - start)
+                    found[page].append(tuple(moments))
                 context.close()
         browser.close()
     return found
@@ -204,8 +224,15 @@ def measure(pid: int, port: int, other: int, state: Path, viewers: int) -> None:
     days = tuple(date.fromisoformat(line[:10]) for line in (lines[1], lines[-1]))
     print(f"{len(lines) - 1} hours, {viewers} viewers, {os.cpu_count()} processors\n")
     print(f"{'milliseconds':52} {'median':>8} {'95 %':>8}")
-    for page, seconds in pages(port).items():
-        show(f"page {page}, first visit", sorted(seconds))
+    bare = free_port()
+    with process("The bare page", [sys.executable, "-c", BARE, bare], state / "bare.log") as it:
+        it.wait_until(lambda: get(f"http://127.0.0.1:{bare}/_dash-dependencies"), 60)
+        visits = pages(port, bare)
+    for page, seconds in visits.items():
+        name = f"page {page[page.rindex('/') :]}" if str(port) in page else "the bare page"
+        readable, drawn = (sorted(times) for times in zip(*seconds, strict=True))
+        show(f"{name}, first visit, can be read and used", readable)
+        show(f"{name}, first visit, figures drawn", drawn)
     output = "predictions-figures"
     load(port, output, days, 4, 50, 0)
     memory = psutil.Process(pid).memory_info

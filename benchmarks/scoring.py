@@ -140,8 +140,8 @@ def prepare(folder: Path, env: dict[str, str], rows: int, trials: int) -> str:
     (data,) = client.search_runs([experiment], "tags.step = 'data'")
     table = parquet.read_table(client.download_artifacts(data.info.run_id, "table.parquet", str(folder)))
     table = table.replace_schema_metadata()
-    parquet.write_table(table.slice(0, 2000), folder / "few.parquet")
     block = pa.concat_tables([table] * 4).combine_chunks()
+    parquet.write_table(block.slice(0, rows), folder / "few.parquet", row_group_size=len(table))
     with parquet.ParquetWriter(folder / "rows.parquet", table.schema) as writer:
         for start in range(0, rows, len(block)):
             writer.write_table(block.slice(0, min(len(block), rows - start)))
@@ -207,7 +207,7 @@ def measure(folder: Path, env: dict[str, str], options: argparse.Namespace) -> N
     for way in ways:
         line(titles[way], *zip(*phases[way], strict=True), done.peak)
     print(f"start-up: pandas {startup:.1f} s; Spark session {phases['start'][0][0]:.1f} s, first rows ", end="")
-    print(f"{phases['warm project'][0][0]:.1f} s")
+    print(f"{phases['first rows'][0][0]:.1f} s")
     if options.skip == "cluster":
         return
     rates = []

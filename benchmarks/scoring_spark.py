@@ -1,4 +1,4 @@
-"""One Spark session of scoring.py: start, score a few rows until all is loaded, then time each way of scoring.
+"""One Spark session of scoring.py: start, score some rows until all is loaded and compiled, then time each way.
 
 It prints a line ``phase NAME: SECONDS`` for each. The ways: ``project`` is 3_projects/scoring as it is; ``bare`` is
 mapInPandas with the loaded model, and ``plain`` is MLflow's spark_udf, both without a look for bad rows.
@@ -62,7 +62,7 @@ def main() -> None:
         scored = frame.withColumn("power", udf(*[frame[name] for name in inputs]))
         write(scored.select(*keys, *[f"power.{name}" for name in outputs]))
 
-    project(few)  # ships the project's modules to the workers
+    timed("first rows", project, few)  # this also ships the project's modules to the workers
     for name in ways:
         way = {"project": project, "bare": bare, "plain": plain}[name]
         timed(f"warm {name}", way, few)

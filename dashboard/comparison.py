@@ -85,8 +85,12 @@ def of_series(part: Hours, target: str) -> str:
         f"Largest error {gw(error[worst], sign=True)} at {when:%Y-%m-%d %H:%M} UTC."
     )
     if band := part.band.get(target):
+        # In the dark the power is 0, and so is a range: such hours would flatter it.
+        ranged = known & (band[1] > band[0])
         inside = (recorded >= band[0]) & (recorded <= band[1])
-        text += f" {number(100 * inside[known].mean(), 0)} of 100 hours lie in the range, 80 are expected."
+        if ranged.any():
+            share = number(100 * inside[ranged].mean(), 0)
+            text += f" Of 100 hours that have a range, {share} lie in it; 80 are expected."
     return text
 
 

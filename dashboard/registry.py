@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -13,7 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from report.production import NAME, server_address
 
-LEDGER = "ledger."  # what the tags of the registered model that make up the ledger begin with
+LEDGER = r"ledger\.\d+"  # the tags of the registered model that make up the ledger; ledger.pending is none yet
 MOST_RUNS = 1000  # of which the newest are listed
 
 
@@ -86,7 +87,7 @@ def read_ledger(tags: dict[str, str]) -> tuple[dict, ...]:
     """Return the entries of the ledger, the oldest first; what can't be read as one is left out."""
     entries = []
     for key, text in sorted(tags.items()):
-        if not key.startswith(LEDGER):
+        if not re.fullmatch(LEDGER, key):
             continue
         try:
             entry = json.loads(text)

@@ -100,7 +100,7 @@ def layout(live: Live, settings: Settings, pages: list) -> dmc.MantineProvider:
                     dmc.AppShellFooter(html.Div(source(live, settings), id="source", className="source")),
                 ],
                 header={"height": {"base": 88, "sm": 56}},
-                footer={"height": {"base": 64, "sm": 36}},
+                footer={"height": {"base": 64, "xl": 36}},
                 padding=0,
             ),
         ],

@@ -50,7 +50,7 @@ class Power:
     naive: dict[str, float]  # MAE
     beaten: dict[str, bool]  # whether the model is better in the hours for which both have a number
     holdout: float  # MAE
-    inside: float  # share of hours inside the model's 10-90 % range
+    inside: float  # share of the hours that have a range from quantile 0.1 to 0.9 that are inside it
     judgement: verdict.Judgement
     next_mean: float
     next_highest: Extreme
@@ -126,7 +126,8 @@ def measure_power(basis: Basis, start: pd.Timestamp, target: str) -> Power:
     before = basis.recorded.loc[: start - pd.Timedelta(hours=1), target]
     former, years = former_years(basis.recorded[target], start)
     low, high = f"{target}_q10", f"{target}_q90"
-    has_range = low in predicted and high in predicted and measured.any()
+    # In the dark the power is 0, and so is a range: such hours would flatter it.
+    open_range = measured & (predicted[high] > predicted[low]) if {low, high} <= set(predicted) else measured & False
     following = hours_of(basis.predicted[target], start + WEEK)
     return Power(
         target=target,
@@ -147,8 +148,8 @@ def measure_power(basis: Basis, start: pd.Timestamp, target: str) -> Power:
         naive=naive,
         beaten=beaten,
         holdout=basis.source.production.holdout[target],
-        inside=recorded[measured].between(predicted[low][measured], predicted[high][measured]).mean()
-        if has_range
+        inside=recorded[open_range].between(predicted[low][open_range], predicted[high][open_range]).mean()
+        if open_range.any()
         else np.nan,
         judgement=verdict.judge(basis.references[target], start, error.abs()),
         next_mean=following.mean(),

@@ -96,6 +96,7 @@ def test_the_commands_typed_by_hand_end_in_the_same_state(
     folder = shutil.copytree(root / "server", tmp_path / "server", ignore=shutil.ignore_patterns("*.db*", "ftp_root"))
     ftp, tracking = free_port(), free_port()
     env = {**os.environ, "PATH": str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"]}
+    env |= {"MLFLOW_WORKERS": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # a small server
     uri = f"http://127.0.0.1:{tracking}"
     store = process("ftpserver", ["python", "ftpserver.py", "--port", ftp], tmp_path / "f.log", cwd=folder, env=env)
     command = [*typed.replace(":2121/", f":{ftp}/").split(), "--port", tracking]

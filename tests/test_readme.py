@@ -28,6 +28,17 @@ LEFT_OUT = {
     "mlflow run https://example.org/you/workshop.git#3_projects/rf --env-manager local": (
         "the address is made up; 3_projects/test_git.py runs one that is there"
     ),
+    "python -m pip install -r report/requirements-pdf.txt": "no network",
+    (
+        "0 7 * * 1  cd /path/to/workshop && set -a && . ./report/.env && "
+        ".venv/bin/python report/create_report.py --email team@example.org"
+    ): "for a crontab",
+    (
+        r'schtasks /Create /TN "Weekly report" /SC WEEKLY /D MON /ST 07:00 /TR "cmd /c cd /d C:\workshop && '
+        r'.venv\Scripts\python report\create_report.py --email team@example.org"'
+    ): "for the Task Scheduler of Windows",
+    "python dashboard/app.py --live-data": "no network; dashboard/next_days/test_page.py runs it on local servers",
+    "python dashboard/screenshot.py": "it wants a browser; dashboard/test_pages.py types it",
     '$env:MLFLOW_TRACKING_URI = "http://127.0.0.1:5000"': "for PowerShell",
     '$env:MLFLOW_FTP_USERNAME = "guest"; $env:MLFLOW_FTP_PASSWORD = "12345"': "for PowerShell",
 }
@@ -36,7 +47,8 @@ STAYS = {
     "python ftpserver.py": lambda ports: ftp_answers(ports["2121"]),
     "mlflow server": lambda ports: mlflow_answers(ports["5000"]),
     "mlflow models serve": lambda ports: get(f"http://127.0.0.1:{ports['8003']}/ping") is not None,
-    "python dashboard/app.py": lambda ports: '"version":' in (get(f"http://127.0.0.1:{ports['8050']}/health") or ""),
+    "python dashboard/app.py": lambda ports: '"version":"' in (get(f"http://127.0.0.1:{ports['8050']}/health") or ""),
+    "python dashboard/serve.py": lambda ports: '"version":"' in (get(f"http://127.0.0.1:{ports['8060']}/health") or ""),
 }
 # What ends with another status than 0, as not all is done yet, or as only one version has been in production.
 NOT_YET = {
@@ -95,7 +107,8 @@ class Terminal:
     def own(self, line: str) -> str:
         """Return a line with the ports of this test run."""
         for port, mine in self.ports.items():
-            line = line.replace(f":{port}", f":{mine}").replace(f"-p {port}", f"-p {mine}")
+            line = line.replace(f":{port}", f":{mine}")
+            line = line.replace(f"-p {port}", f"-p {mine}").replace(f"--port {port}", f"--port {mine}")
         return line
 
     def export(self, line: str) -> None:
@@ -136,8 +149,11 @@ def test_the_list_of_what_is_not_typed_names_only_what_the_pages_have():
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="the commands are for bash; PowerShell's stand beside them")
-def test_every_command_of_the_pages_works(learner, free_port):
-    ports = {port: free_port() for port in ("2121", "5000", "8003", "8050")}
+def test_every_command_of_the_pages_works(learner, free_port, monkeypatch):
+    # Those of the tests' own servers are not a learner's.
+    for name in ("MLFLOW_FTP_USERNAME", "MLFLOW_FTP_PASSWORD", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    ports = {port: free_port() for port in ("2121", "5000", "8003", "8050", "8060")}
     third = Terminal(learner, ports)
     with contextlib.ExitStack() as stack:
         for number, block in enumerate(block for page in PAGES for block in blocks(page)):

@@ -424,13 +424,11 @@ def test_an_installation_that_fails_is_shown_with_the_last_lines_of_its_log(proj
     assert "No matching distribution found for no-such-package==1.0" in call.text
 
 
-def test_an_index_that_cannot_be_reached_is_named_soon(any_door, tmp_path, free_port):
+def test_an_index_that_cannot_be_reached_is_named(any_door, tmp_path, free_port):
     project = Project(tmp_path / "project")
     index = f"http://127.0.0.1:{free_port()}/simple"
-    start = time.monotonic()
     call = any_door("run", script=project.script, **offline(PIP_INDEX_URL=index, UV_INDEX_URL=index))
     assert call.ends() == 1
-    assert time.monotonic() - start < 20
     assert call.last_line == (
         "workshop.py: The package index can't be reached. Check the network and the proxy (HTTPS_PROXY), then try "
         f"again. The log is {project.folder / 'server' / 'logs' / 'install.log'}."

@@ -8,6 +8,18 @@ window.addEventListener("popstate", () => {
   window.rangeChosen = null;
 });
 
+// A date field tells of its day when it is left, so that a half-typed one is no choice. A day that is clicked is one.
+document.addEventListener("click", (event) => {
+  if (event.target.closest(".mantine-DateInput-day")) {
+    setTimeout(() => {
+      const field = document.activeElement;
+      if (field && field.matches("#first-day, #last-day")) {
+        field.blur();
+      }
+    });
+  }
+});
+
 window.dash_clientside = Object.assign({}, window.dash_clientside, {
   shell: {
     // Puts the version that somebody chose to compare with into the address.

@@ -26,7 +26,7 @@ def layout() -> html.Div:
 
     def day(id: str, label: str) -> dmc.DateInput:
         return dmc.DateInput(
-            id=id, label=label, valueFormat="YYYY-MM-DD", firstDayOfWeek=1, clearable=False, w=130, debounce=300
+            id=id, label=label, valueFormat="YYYY-MM-DD", firstDayOfWeek=1, clearable=False, w=130, debounce=True
         )
 
     def button(id: str, text: str, label: str | None = None) -> html.Button:

@@ -93,14 +93,21 @@ def test_the_ledger_and_the_candidate_show_as_soon_as_they_are_there(look, produ
     ]
     metrics = {"from": {"mae": 1.5}, "to": {"mae": 1.25}}
     about = {"by": "Ada", "reason": "the errors in spring", "auto": False, "metrics": metrics}
+    ledger = {
+        key: text for key, text in client.get_registered_model("wind_solar").tags.items() if key.startswith("ledger.")
+    }
+    gate = {key: client.get_model_version("wind_solar", other_version).tags.get(key) for key in ("gate", "gate.gain")}
     tab = look("/model")
-    expect(tab.locator("#history")).to_contain_text("The ledger is empty.")
+    expect(tab.locator("#history tbody tr")).to_have_count(len(ledger))
     try:
+        for key in ledger:
+            client.delete_registered_model_tag("wind_solar", key)
+        expect(tab.locator("#history")).to_contain_text("The ledger is empty.")
         for entry in entries:
             client.set_registered_model_tag("wind_solar", f"ledger.{entry['number']:06d}", json.dumps(entry | about))
         client.set_registered_model_alias("wind_solar", "candidate", other_version)
         client.set_model_version_tag("wind_solar", other_version, "gate", "failed")
-        client.set_model_version_tag("wind_solar", other_version, "gate.smallest_gain", "wind is no better")
+        client.set_model_version_tag("wind_solar", other_version, "gate.gain", "wind is no better")
         rows = tab.locator("#history tbody tr")
         expect(rows).to_have_count(2)
         for text in (production, "2026-03-05 08:30", "now", "rollback", "Ada", "1.500 → 1.250", "the errors in spring"):
@@ -113,8 +120,12 @@ def test_the_ledger_and_the_candidate_show_as_soon_as_they_are_there(look, produ
         for entry in entries:
             client.delete_registered_model_tag("wind_solar", f"ledger.{entry['number']:06d}")
         client.delete_registered_model_alias("wind_solar", "candidate")
-        for tag in ("gate", "gate.smallest_gain"):
-            client.delete_model_version_tag("wind_solar", other_version, tag)
+        for key, text in ledger.items():
+            client.set_registered_model_tag("wind_solar", key, text)
+        for key, text in gate.items():
+            client.delete_model_version_tag("wind_solar", other_version, key)
+            if text is not None:
+                client.set_model_version_tag("wind_solar", other_version, key, text)
 
 
 def test_without_a_model_in_production_the_pages_say_how_to_get_one(root, free_port, tmp_path, browser):

@@ -144,6 +144,14 @@ def test_every_control_of_the_range_leads_to_an_address_that_says_it(look):
     expect(tab.locator("#predictions-lead")).to_contain_text("336 hours")
 
 
+def test_a_day_of_the_calendar_is_chosen_by_a_click(look):
+    tab = look("/predictions?from=2013-06-01&to=2013-07-20")
+    expect(tab.get_by_label("First day")).to_have_value("2013-06-01")
+    tab.get_by_label("First day").click()
+    tab.get_by_role("button", name="11 June 2013", exact=True).click()
+    expect(tab).to_have_url(re.compile(r"\?from=2013-06-11&to=2013-07-20$"))
+
+
 def test_a_change_of_the_range_is_computed_once(look):
     tab = look("/predictions")
     drawn(tab, "scatter-wind_GW")

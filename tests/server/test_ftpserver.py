@@ -302,7 +302,6 @@ def test_the_stock_client_of_mlflow_works_with_it(running, tmp_path):
 
 
 def test_mlflow_logs_an_artifact_into_the_store_and_reads_it_back(running_servers, tmp_path):
-    mlflow.set_tracking_uri(running_servers.tracking_uri)
     experiment = mlflow.create_experiment(f"artifacts {tmp_path}")
     text = "wind 3.5 GW, größer\n" * 1000
     with mlflow.start_run(experiment_id=experiment) as run:

@@ -188,7 +188,6 @@ def test_a_server_killed_at_any_moment_leaves_no_partial_file_under_a_final_name
 
 
 def test_a_registered_version_always_loads_however_its_maker_ended(running_servers):
-    mlflow.set_tracking_uri(running_servers.tracking_uri)
     api, name = mlflow.MlflowClient(), f"killed {os.urandom(4).hex()}"
     arguments = log_and_register, running_servers.tracking_uri, api.create_experiment(name), name
     seconds = undisturbed(*arguments, 0)

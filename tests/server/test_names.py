@@ -154,7 +154,6 @@ def test_every_name_may_be_part_of_the_address(address, name, tree, tmp_path, re
 
 
 def test_every_name_survives_a_run_of_mlflow(running_servers, name, tree, tmp_path):
-    mlflow.set_tracking_uri(running_servers.tracking_uri)
     experiment = mlflow.create_experiment(f"names {tmp_path}")
     with mlflow.start_run(experiment_id=experiment) as run:
         mlflow.log_artifacts(str(tree), name)

@@ -13,7 +13,6 @@ SECONDS = 240  # far more than it takes
 
 @pytest.mark.slow
 def test_sixteen_clients_at_the_same_time_lose_and_mix_nothing(running_servers, store, tmp_path):
-    mlflow.set_tracking_uri(running_servers.tracking_uri)
     api = mlflow.MlflowClient()
     experiment = api.create_experiment(f"parallel {tmp_path}")
     runs, clients = [], []

@@ -64,10 +64,7 @@ def site(tmp_path_factory, free_port) -> Iterator[Site]:
         for name in ("MLFLOW_FTP_USERNAME", "MLFLOW_FTP_PASSWORD", "MLFLOW_DISABLE_TELEMETRY"):
             environment.setenv(name, child_environment()[name])
         environment.setenv("MLFLOW_TRACKING_URI", up.tracking_uri)
-        before = mlflow.get_tracking_uri()
-        mlflow.set_tracking_uri(up.tracking_uri)
         yield Site(up, state / "ftp_root", mlflow.MlflowClient())
-        mlflow.set_tracking_uri(before)
 
 
 def train(experiment: str) -> tuple[str, str]:
