@@ -217,16 +217,19 @@ def check_comparison(said: str, value: float, other: float) -> None:
 
 
 @pytest.mark.slow
-def test_every_statement_agrees_with_the_numbers_in_every_week_of_the_sample(root, make_basis):
-    table, _ = table_of_csv(root / "1_starting_point" / "germany.csv", 365)
+@pytest.mark.parametrize(("source", "weeks"), [("sample", 209), ("real", 157)])
+def test_every_statement_agrees_with_the_numbers_in_every_week(source, weeks, request, root, make_basis):
+    path = request.getfixturevalue("real_data") if source == "real" else root / "1_starting_point" / "germany.csv"
+    table, _ = table_of_csv(path, 365)
     chance = np.random.default_rng(5)
     table.loc[chance.random(len(table)) < 0.003, "repaired"] = True
     basis, means = make_basis(table), weekly_means(table)
-    starts = pd.date_range("2012-12-31", "2016-12-26", freq="7D", tz="UTC")
+    first = table.index[0].normalize() - pd.Timedelta(days=1) * table.index[0].day_of_week
+    starts = pd.date_range(first, table.index[-1], freq="7D")
     statements = 0
     for start in starts:
         text = "\n".join(summary.paragraphs(measure(basis, start)))
         statements += check_statements(text, table, means, basis.predicted, start)
-    assert len(starts) == 209
+    assert len(starts) == weeks
     assert statements > 12 * len(starts)
     assert list(basis.predicted.columns) == TARGETS
