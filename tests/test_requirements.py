@@ -3,7 +3,7 @@ import re
 import pytest
 import yaml
 
-PROJECTS = ["data", "lr", "rf", "keras", "boosting", "registry", "scoring", "workflow"]
+PROJECTS = ["data", "lr", "rf", "keras", "boosting", "registry", "scoring", "stock", "workflow"]
 
 
 @pytest.fixture
