@@ -28,6 +28,9 @@ LEFT_OUT = {
     "mlflow run https://example.org/you/workshop.git#3_projects/rf --env-manager local": (
         "the address is made up; 3_projects/test_git.py runs one that is there"
     ),
+    "mlflow run 3_projects/stock -e deploy --env-manager local -P bucket=NAME": (
+        "there is no bucket; 3_projects/stock/test_deploy.py runs it on a local server"
+    ),
     "python -m pip install -r report/requirements-pdf.txt": "no network",
     (
         "0 7 * * 1  cd /path/to/workshop && set -a && . ./report/.env && "

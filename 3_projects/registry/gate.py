@@ -66,7 +66,10 @@ def judge_gain(candidate: pd.DataFrame, production: pd.DataFrame, truth: pd.Data
 
 
 def judge_naive(candidate: pd.DataFrame, naive: dict[str, pd.DataFrame], truth: pd.DataFrame, rules: Rules) -> Result:
-    """Ask for a smaller mean absolute error than that of each naive forecast, in each target."""
+    """Ask for a smaller mean absolute error than that of each naive forecast, in each target.
+
+    If the rules want it by more than chance, the whole 95 % interval of the gain has to be above 0.
+    """
     if not naive:
         return Result("naive", NOT_APPLICABLE, "the rules name no naive forecast")
     better, as_good = [], []
@@ -75,8 +78,14 @@ def judge_naive(candidate: pd.DataFrame, naive: dict[str, pd.DataFrame], truth: 
             ours, theirs = (
                 metrics_of(frame[target].reindex(truth.index), truth[target])["mae"] for frame in (candidate, forecast)
             )
-            words = f"{name} in {target} (MAE {theirs:.3f} {unit} against {ours:.3f})"
-            (better if ours < theirs else as_good).append(words)
+            words, passed = f"MAE {theirs:.3f} {unit} against {ours:.3f}", ours < theirs
+            if rules.naive_by_more_than_chance:
+                found = interval_of_gain(
+                    *(frame[[target]].reindex(truth.index) for frame in (candidate, forecast, truth))
+                )
+                words += f", and with 95 % confidence between {found['low']:+.1%} and {found['high']:+.1%} better"
+                passed = found["low"] > 0
+            (better if passed else as_good).append(f"{name} in {target} ({words})")
     if as_good:
         return result("naive", False, f"not better than {', '.join(as_good)}")
     return result("naive", True, f"better than {', '.join(better)}")

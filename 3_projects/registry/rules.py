@@ -20,6 +20,7 @@ class Rules:
     fewest_days: float
     slowest_prediction: float
     naive: tuple[str, ...] = ()
+    naive_by_more_than_chance: bool = False
     mode: str = "enforce"
     lowest: float | None = None
     seasons: dict[str, list[int]] = field(default_factory=dict)
@@ -71,6 +72,8 @@ def wrong(rules: Rules) -> str | None:
     for name in rules.naive:
         if name not in ("persistence", "climatology") and not str(name).startswith("column:"):
             return f"expected persistence, climatology or column:NAME as a naive forecast, found {name}"
+    if not isinstance(rules.naive_by_more_than_chance, bool):
+        return f"expected true or false for naive_by_more_than_chance, found {rules.naive_by_more_than_chance}"
     if not isinstance(rules.seasons, dict):
         return "expected seasons as lists of months, such as winter: [12, 1, 2]"
     for name, months in rules.seasons.items():

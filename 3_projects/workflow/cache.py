@@ -25,6 +25,7 @@ class Step:
     project: str  # a folder beside this one
     entry_point: str = "main"
     parameters: Mapping[str, object] = field(default_factory=dict)  # with others it has to run again
+    code: tuple[str, ...] = ()  # the files of the project that it is made of; all of them if none is named
     places: Mapping[str, object] = field(default_factory=dict)  # parameters that say where a file is; they do not count
     files: tuple[Path, ...] = ()  # files that it reads, each of another name; what is in them counts
     runs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # parameters that name the runs of other steps
@@ -57,13 +58,17 @@ def digests_of_files(paths: Iterable[Path]) -> dict[str, str]:
     return digests
 
 
-def digests_of_project(folder: Path) -> dict[str, str]:
-    """Return the digest of each file of a project by its path, without what Python and notebooks leave beside them."""
+def digests_of_project(folder: Path, code: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the digest of each file of a project by its path, or of those named in ``code``.
+
+    What Python and notebooks leave beside them does not count.
+    """
     paths = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
     return {
         own.as_posix(): digest(path.read_bytes())
         for own, path in sorted(paths.items())
         if not any(part == "__pycache__" or part.startswith(".") for part in own.parts)
+        and (not code or own.as_posix() in code)
     }
 
 
@@ -97,7 +102,7 @@ def plain(value: object) -> str:
 def describe(name: str, step: Step, folder: Path, inputs: dict[str, str], surroundings: dict[str, str]) -> dict:
     """Return the tags of a step: its name, what it is made of, and the key to all of that."""
     parts = {
-        "cache.files": digests_of_project(folder),
+        "cache.files": digests_of_project(folder, step.code),
         "cache.parameters": {key: plain(value) for key, value in step.parameters.items()}
         | {"entry point": step.entry_point},
         "cache.input": digests_of_files(step.files) | inputs,

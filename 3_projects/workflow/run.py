@@ -83,7 +83,7 @@ class Workflow:
         """
         print(f"workflow: {name} runs: {reason}\n", end="", flush=True)
         start, step, about = time.monotonic(), self.steps[name], self.parent.info
-        folder = str(HERE.parent / step.project)
+        folder = str(self.history.projects / step.project)
         if not Path(folder, "MLproject").is_file():
             raise StepError(f"{name}: expected a project in {folder}, found no MLproject there")
         tags |= {
@@ -178,9 +178,9 @@ def run_workflow(history: History, env_manager: str) -> None:
     status = "FAILED"
     parent = mlflow.start_run()
     try:
-        mlflow.set_tags({"step": HERE.name, "workflow.process": leftovers.this_process()})
+        mlflow.set_tags({"step": history.name, "workflow.process": leftovers.this_process()})
         for run in leftovers.mark_dead_runs(history.experiments, parent.data.tags.get("mlflow.user", "")):
-            what = run.data.tags.get("cache.step", HERE.name)
+            what = run.data.tags.get("cache.step", history.name)
             print(f"workflow: run {run.info.run_id} ({what}) of a killed workflow is marked as KILLED", flush=True)
         Workflow(parent, history, env_manager).run()
         status = "FINISHED"
@@ -196,8 +196,11 @@ def run_workflow(history: History, env_manager: str) -> None:
             mlflow.end_run(status)
 
 
-def main() -> None:
-    """Run the workflow, or say what it would do; a failing step ends it with that step's own error."""
+def main(workflow: Path = HERE) -> None:
+    """Run the workflow, or say what it would do; a failing step ends it with that step's own error.
+
+    A program that brings a list of steps of its own gives the folder that it is in; steps.py has to be found there.
+    """
     options = parse()
     steps = list_steps(options)
     forced = set(options.force.split(",")) - {"none", ""}
@@ -208,13 +211,13 @@ def main() -> None:
     os.environ.pop("PYTHONUNBUFFERED", None)
     try:
         preflight("workflow")
-        history = History(HERE, steps, options.env_manager, forced)
-        leftovers.delete_dry_runs(history.experiments, HERE.name)
+        history = History(workflow, steps, options.env_manager, forced)
+        leftovers.delete_dry_runs(history.experiments, history.name)
         if options.dry_run == "false":
             run_workflow(history, options.env_manager)
         else:
             history.show()
-            leftovers.mark_dry_run(HERE.name)
+            leftovers.mark_dry_run(history.name)
     except StepError as error:
         sys.exit(f"workflow: {error}")
     except KeyboardInterrupt:

@@ -37,6 +37,7 @@ def test_before_the_first_run_every_step_names_its_command(look):
         "judged": f"{project}registry -e promote --env-manager local {end}",
         "production": f"{project}registry -e promote --env-manager local {end}",
         "scored": f"{project}scoring --env-manager local {end}",
+        "shares": f"{project}stock --env-manager local -P symbol=MSFT --experiment-name stock",
         "report": "python report/create_report.py",
         "dashboard": f"python dashboard/app.py --port {os.environ['DASHBOARD_PORT']}",
     }
@@ -73,6 +74,12 @@ def test_what_the_gate_said_is_told(learner, look):
     assert look("judged").text == "version 1 waits for approval"
     assert "waits for your word" in look("production").text
     assert "-e approve" in look("production").line
+
+
+def test_the_gate_of_another_registered_model_does_not_count(learner, look):
+    run_id = learner.run("promote", tags={"step": "promote", "verdict": "no share is better"})
+    learner.client.log_param(run_id, "registered_model", "stock_price")
+    assert look("judged").status == "not yet"
 
 
 def test_who_approved_is_told_from_an_alias_that_was_moved_by_hand(learner, look):

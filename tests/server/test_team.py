@@ -1,4 +1,4 @@
-"""Do what the page "For a team" says, with a real PostgreSQL, TLS and logins; check the compose file."""
+"""Do what the page "For a team" says, with a real PostgreSQL, TLS and logins."""
 
 import base64
 import contextlib
@@ -11,8 +11,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 import servers
-import yaml
 from processes import Process, child_environment, process
-
-SERVER = Path(servers.__file__).parent
-PAGE = (SERVER / "TEAM.md").read_text(encoding="utf-8")
-COMPOSE = SERVER / "compose.yaml"
+from team import SERVER, block, blocks, postgresql
 
 # What a person logs, and how everything that is registered is loaded.
 LOG = """
@@ -49,18 +43,6 @@ for version in mlflow.MlflowClient().search_model_versions():
     found[version.version] = [run.data.metrics, prediction, notes]
 print(json.dumps(found))
 """
-
-
-def blocks() -> list[str]:
-    """Return the indented passages of the page."""
-    found = re.findall(r"(?:^ {4,}\S.*\n|^\n(?= {4}))+", PAGE, re.MULTILINE)
-    return [textwrap.dedent(block).strip("\n") for block in found if block.strip()]
-
-
-def block(start: str) -> str:
-    """Return the one passage that begins so."""
-    (found,) = (text for text in blocks() if text.startswith(start))
-    return found
 
 
 @dataclass
@@ -157,33 +139,6 @@ class Machine:
             ftp.wait_until(lambda: servers.listens(self.ports["2121"]), 30)
             server.wait_until(lambda: servers.get(f"http://127.0.0.1:{self.ports['5000']}/health") == "OK", 120)
             yield [ftp, server]
-
-
-@contextlib.contextmanager
-def postgresql(port: int) -> Iterator[None]:
-    """Run a PostgreSQL of our own, which does not want to be root, without the database that the page makes."""
-    found = [shutil.which("initdb"), *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")))]
-    if not any(found):
-        reason = "there is no PostgreSQL here; on Debian: apt-get install postgresql"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    programs = Path(next(filter(None, reversed(found)))).parent
-    nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
-    folder = Path(tempfile.mkdtemp(prefix="pg"))  # where nobody may go, and short enough for a socket's name
-    try:
-        if nobody:
-            shutil.chown(folder, "nobody")
-        initdb = [*nobody, programs / "initdb", "--username=postgres", "--auth-local=trust", "--auth-host=trust"]
-        subprocess.run([*initdb, "--no-sync", "-D", folder / "data"], check=True, capture_output=True, timeout=120)
-        # Only its own administrator gets in without a password.
-        lines = "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
-        (folder / "data" / "pg_hba.conf").write_text(lines)
-        command = [*nobody, programs / "postgres", "-D", folder / "data", "-k", folder, "-p", str(port)]
-        with process("postgres", command, folder / "log", folder) as server:
-            ready = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
-            server.wait_until(lambda: subprocess.run(ready, capture_output=True, timeout=20).returncode == 0, 60)
-            yield
-    finally:
-        shutil.rmtree(folder)
 
 
 def new_machine(folder: Path, free_port) -> Machine:
@@ -322,87 +277,8 @@ def test_the_commands_for_sqlite_save_and_restore(tmp_path):
 
 
 def test_every_passage_of_the_page_is_typed_by_a_test():
-    own = Path(__file__).read_text(encoding="utf-8")
+    own = "".join(Path(__file__).with_name(name).read_text("utf-8") for name in ("test_team.py", "test_containers.py"))
     starts = re.findall(r'(?:type|block|settings)\("([^"]+)"', own) + re.findall(r'\("[a-z.]+", "([^"]+)"\)', own)
     untyped = [text for text in blocks() if not text.startswith(tuple(starts))]
-    assert [text.split()[0] for text in untyped] == ["mlflow.example.org"], "only the proxy's configuration is not"
-
-
-# -- the compose file
-
-
-@pytest.fixture(scope="module")
-def compose() -> dict:
-    return yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
-
-
-def test_images_have_a_version(compose):
-    dockerfile = (SERVER / "compose" / "Dockerfile").read_text(encoding="utf-8")
-    images = [service["image"] for service in compose["services"].values()]
-    images += re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
-    assert len(images) == 4
-    for image in images:
-        assert re.fullmatch(r"[a-z-]+:\d[\w.-]*", image), image
-
-
-def test_the_image_has_the_project_s_versions_of_what_it_installs(root):
-    dockerfile = (SERVER / "compose" / "Dockerfile").read_text(encoding="utf-8")
-    packages = re.search(r"--constraint versions\.txt \\\n +(.*) \\", dockerfile)[1].replace('"', "").split()
-    direct = (root / "requirements.in").read_text(encoding="utf-8")
-    assert "./mlflow-ftp" in packages
-    for package in packages:
-        assert package == "./mlflow-ftp" or f"\n{package}==" in direct
-
-
-def test_nothing_is_reachable_from_outside_unless_the_user_says_so(compose):
-    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
-    assert len(ports) == 3
-    for port in ports:
-        assert port.startswith(("127.0.0.1:", "${FTP_ADDRESS:-127.0.0.1}:")), port
-    assert "ports" not in compose["services"]["postgres"]
-
-
-def test_secrets_come_from_files_only(compose):
-    named = {name for service in compose["services"].values() for name in service["secrets"]}
-    assert named == set(compose["secrets"])
-    assert all(secret["file"].startswith("compose/secrets/") for secret in compose["secrets"].values())
-    assert "secrets/" in (SERVER / "compose" / ".gitignore").read_text()
-    for service in compose["services"].values():
-        for name, value in service.get("environment", {}).items():
-            if re.search("PASSWORD|SECRET|KEY", name):
-                assert value.startswith("/run/secrets/"), name
-        assert not re.search(r"://[^/\s]*:[^/\s]*@", json.dumps(service)), "no password is in an address"
-
-
-def test_every_service_is_watched_restarted_and_not_root(compose):
-    for name, service in compose["services"].items():
-        assert service["healthcheck"]["test"][0] == "CMD", name
-        assert service["restart"] == "unless-stopped"
-        assert service["user"] == "1000:1000"
-        assert service["cap_drop"] == ["ALL"]
-
-
-def test_containers_have_the_settings_of_the_page(compose):
-    """The servers' options, and the settings that do not differ between a machine and a container."""
-    lines = dict(line.split("=", 1) for line in block("MLFLOW_BACKEND").splitlines())
-    environment = compose["services"]["mlflow"]["environment"]
-    for name in ("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "MLFLOW_DISABLE_TELEMETRY", "MLFLOW_FTP_USERNAME"):
-        assert environment[name] == lines[name]
-    options = set(re.findall(r"--[a-z-]+", block("python ftpserver.py")))
-    assert options - {"--port"} == {option.split("=")[0] for option in compose["services"]["ftp"]["command"][2:]}
-    command = compose["services"]["mlflow"]["command"][-1]
-    for option in ("--app-name basic-auth", "--workers 1"):
-        assert option in command
-        assert option in block("set -a")
-    of_page, of_container = block("[mlflow]"), (SERVER / "compose" / "auth.ini").read_text(encoding="utf-8")
-    assert of_container.replace("@postgres:", "@127.0.0.1:").split("\n", 1)[1].strip() == of_page
-
-
-@pytest.mark.skipif(not shutil.which("docker-compose"), reason="there is no docker-compose here")
-def test_docker_compose_can_read_the_file_once_it_has_a_name():
-    command = ["docker-compose", "--file", COMPOSE, "config", "--quiet"]
-    for variables, status in (({}, 1), ({"SERVER_NAME": "mlflow.example.org"}, 0)):
-        done = subprocess.run(
-            command, env=child_environment(**variables), capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == status, done.stderr
+    reason = "only the proxy's configuration and what needs an engine are not"
+    assert [text.split()[0] for text in untyped] == ["mlflow.example.org", "docker"], reason

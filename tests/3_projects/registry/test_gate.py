@@ -1,3 +1,6 @@
+import dataclasses
+import re
+
 import gate
 import numpy as np
 import pandas as pd
@@ -106,6 +109,17 @@ def test_every_naive_forecast_has_to_be_beaten_in_every_target(truth):
     assert gate.judge_naive(truth + 0.9, naive, truth, RULES).outcome == "passed"
 
 
+def test_a_naive_forecast_has_to_be_beaten_by_more_than_chance_if_the_rules_say_so(truth):
+    strict = dataclasses.replace(RULES, naive_by_more_than_chance=True)
+    naive = {"persistence": off(truth, 1.0, seed=2)}
+    lucky, better = off(truth, 0.97), off(truth, 0.8)
+    assert gate.judge_naive(lucky, naive, truth, RULES).outcome == "passed"
+    found = gate.judge_naive(lucky, naive, truth, strict)
+    assert found.outcome == "failed"
+    assert re.search(r"with 95 % confidence between -\d\.\d% and \+\d\.\d% better", found.sentence)
+    assert gate.judge_naive(better, naive, truth, strict).outcome == "passed"
+
+
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
@@ -154,6 +168,7 @@ def test_a_slow_prediction_and_a_model_that_does_not_load_are_stopped():
         ("smallest_gain: 0.01", "smalest_gain: 0.01", "smalest_gain is no rule; expected targets, smallest_gain,"),
         ("smallest_gain: 0.01", "", "expected smallest_gain, found none; see rules.yaml"),
         ("[persistence, climatology]", "[luck]", "expected persistence, climatology or column:NAME as a naive"),
+        ("chance: false", "chance: perhaps", "expected true or false for naive_by_more_than_chance, found perhaps"),
         ("[12, 1, 2]", "[12, 13]", "expected months from 1 to 12 for the season winter, found [12, 13]"),
         ("targets:", "targets: [", "is no YAML"),
     ],

@@ -98,6 +98,18 @@ def test_the_reason_names_the_files_that_changed(folder, describe):
     assert cache.match([earlier], describe(), kept)[1] == "code changed: MLproject, parts/fit.py (new), train.py (gone)"
 
 
+def test_a_step_that_names_its_files_does_not_follow_the_others_of_its_project(folder):
+    def tags():
+        step = cache.Step("x", code=("train.py", "MLproject"))
+        return cache.describe("workflow/rf", step, folder, {}, LOCAL)
+
+    earlier = run(tags())
+    (folder / "other.py").write_text("print(3)")
+    assert cache.match([earlier], tags(), kept) == (earlier, cache.SAME)
+    (folder / "train.py").write_text("print(2)")
+    assert cache.match([earlier], tags(), kept) == (None, "code changed: train.py")
+
+
 def test_a_file_that_is_read_counts_by_its_content(tmp_path, describe):
     csv = tmp_path / "power.csv"
     csv.write_text("1")

@@ -1,0 +1,154 @@
+"""What ingest takes, repairs and refuses; the sentence names the file, the place, and what to do."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from stock_series import load, rows
+
+ingest = load("ingest")
+
+
+def refused(call, *arguments, **more) -> str:
+    """Return the sentence with which a call is refused."""
+    with pytest.raises(ingest.PriceError) as caught:
+        call(*arguments, **more)
+    return str(caught.value)
+
+
+def test_a_good_file_becomes_sorted_trading_days_at_midnight_utc(fetch):
+    prices, repairs, note = fetch(rows())
+    assert list(prices.columns) == ["open", "high", "low", "close", "volume"]
+    assert prices.index.name == "date"
+    assert str(prices.index.tz) == "UTC"
+    assert (prices.index == prices.index.normalize()).all()
+    assert prices.index.is_monotonic_increasing
+    assert prices.index.is_unique
+    assert set(repairs.values()) == {0}
+    assert note.startswith("not adjusted: the source has no adj_close")
+
+
+def test_the_four_prices_are_adjusted_for_splits_and_dividends(fetch):
+    raw = rows()
+    raw["Adj Close"] = raw["close"] * np.where(raw.index < 70, 0.25, 0.5)  # a split of two for one
+    prices, _, note = fetch(raw)
+    assert note.startswith("adjusted for splits and dividends")
+    for name in ("open", "high", "low", "close"):
+        assert prices[name].iloc[69] == pytest.approx(raw[name][69] * 0.25)
+        assert prices[name].iloc[70] == pytest.approx(raw[name][70] * 0.5)
+    assert (prices["volume"] == 1000).all()
+
+
+def test_prices_that_are_not_adjusted_name_the_day_that_looks_like_a_split(fetch):
+    raw = rows()
+    raw.loc[70:, ["open", "high", "low", "close"]] /= 2
+    assert "The change of 5" in fetch(raw)[2]
+    assert f"on {raw['date'][70]} may be a split" in fetch(raw)[2]
+
+
+def test_days_out_of_order_rows_that_stand_twice_and_rows_without_a_price_are_repaired_and_counted(fetch):
+    good = rows()
+    empty = pd.DataFrame({"date": ["2020-03-07"]})
+    spoilt = pd.concat([good.iloc[100:], good.iloc[:100], good.iloc[[5, 5, 7]], empty])
+    prices, repairs, _ = fetch(spoilt)
+    pd.testing.assert_frame_equal(prices, fetch(good)[0])
+    assert repairs == {"days out of order": 2, "rows that stood twice": 3, "rows without a price": 1}
+
+
+def test_a_day_with_two_different_prices_is_refused(fetch):
+    good = rows()
+    other = good.iloc[[5]].assign(close=50.5)
+    sentence = refused(fetch, pd.concat([good, other]))
+    assert f"expected one row for {good['date'][5]}, found 2 that differ (close" in sentence
+    assert "Delete the wrong one." in sentence
+
+
+@pytest.mark.parametrize("price", [0, -3.5, "", "cheap", "inf", 1e9])
+@pytest.mark.parametrize("column", ["open", "close"])
+def test_a_price_that_is_zero_or_below_or_missing_or_none_at_all_is_refused_by_its_day(fetch, column, price):
+    raw = rows().astype({column: object})
+    raw.loc[5, column] = price
+    sentence = refused(fetch, raw)
+    assert f"prices.csv: {column} of {raw['date'][5]} (row 7): expected a price above 0 and up to 10000000" in sentence
+    assert f"found {'nothing' if price == '' else price}" in sentence
+
+
+def test_a_high_below_the_low_is_refused(fetch):
+    sentence = refused(fetch, rows().rename(columns={"high": "low", "low": "high"}))
+    assert "2020-01-01 (row 2): expected a high that is not below the low, found 49 and 51." in sentence
+
+
+@pytest.mark.parametrize("name", ["date", "open", "high", "low", "close", "volume"])
+def test_a_column_that_is_missing_is_named(fetch, name):
+    sentence = refused(fetch, rows().drop(columns=name))
+    assert "prices.csv: expected the columns date, open, high, low, close, volume" in sentence
+    assert f"{name} is missing in " in sentence
+
+
+def test_capital_letters_spaces_and_further_columns_are_harmless(fetch):
+    raw = rows(ticker="X")
+    spelt = raw.rename(columns={"date": "Date", "close": " Close", "volume": "VOLUME"})
+    pd.testing.assert_frame_equal(fetch(spelt)[0], fetch(raw)[0])
+
+
+def test_ten_days_of_prices_are_too_few(fetch):
+    sentence = refused(fetch, rows(10))
+    assert "expected at least 100 days with prices, found 10 from 2020-01-01 to 2020-01-14." in sentence
+    assert "found 10 from 2020-01-06" in refused(fetch, rows(), start="2020-01-06", end="2020-01-17")
+
+
+def test_only_the_days_that_were_asked_for_are_kept(fetch):
+    prices, _, _ = fetch(rows(), start="2020-01-03", end="2020-06-30")
+    assert (str(prices.index[0])[:10], str(prices.index[-1])[:10]) == ("2020-01-03", "2020-06-30")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "sentence"),
+    [
+        ("1.1.2020", "last", "expected start as a date such as 2010-01-31, or first, found '1.1.2020'"),
+        ("first", "now", "expected end as a date such as 2010-01-31, or last, found 'now'"),
+        ("2021-01-01", "2020-01-01", "expected a start before the end, found 2021-01-01 and 2020-01-01"),
+    ],
+)
+def test_dates_that_mean_nothing_are_refused(start, end, sentence):
+    assert sentence in refused(ingest.fetch, "MSFT", "sample", start, end)
+
+
+def test_a_date_that_is_none_is_refused_by_its_row(fetch):
+    raw = rows()
+    raw.loc[3, "date"] = "03/01/2020"
+    assert "row 5: expected a date such as 2013-02-28, found '03/01/2020'" in refused(fetch, raw)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("", "expected a header and as many values in each line, found: No columns to parse from file"),
+        ("date,close\n1,2,3\n", "expected a header and as many values in each line, found: "),
+        ("date;open;high;low;close;volume\n", "values are separated by commas"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(fetch, content, sentence):
+    assert sentence in refused(fetch, content)
+
+
+def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path):
+    missing = tmp_path / "none.csv"
+    assert f"{missing}: no such file" in refused(ingest.fetch, "X", str(missing), "first", "last")
+    assert "can't be read" in refused(ingest.fetch, "X", str(tmp_path), "first", "last")
+    (tmp_path / "image.csv").write_bytes(b"\xff\xd8\xff\xe0\x00")
+    assert "expected text in UTF-8" in refused(ingest.fetch, "X", str(tmp_path / "image.csv"), "first", "last")
+
+
+def test_the_sample_is_there_without_a_network_and_adjusted():
+    prices, repairs, note = ingest.fetch("MSFT", "sample", "first", "last")
+    assert (len(prices), str(prices.index[0])[:10], str(prices.index[-1])[:10]) == (3270, "2000-03-01", "2013-03-01")
+    assert prices["close"].iloc[0] == pytest.approx(30.225710)
+    assert set(repairs.values()) == {0}
+    assert note.startswith("adjusted")
+    assert prices["close"].pct_change().abs().max() < 0.2, "the split of February 2003 is not in it"
+
+
+def test_a_symbol_that_the_sample_does_not_have_is_refused_with_those_it_has():
+    sentence = refused(ingest.fetch, "NVDA", "sample", "first", "last")
+    assert "expected one of AAPL, FB, GOOG, IBM, MSFT, the symbols of the sample, found NVDA" in sentence
+    assert "source=yahoo" in sentence

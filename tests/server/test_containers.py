@@ -1,0 +1,171 @@
+"""Run what would run in the containers of a team: their commands, with their settings, secrets and files."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import servers
+import yaml
+from containers import COMPOSE, Engine
+from team import SERVER, block
+from workflows import Runner, load
+
+# Which models of the share are registered, and the runs that they come from.
+VERSIONS = """
+import mlflow
+for version in mlflow.MlflowClient().search_model_versions():
+    if version.name.startswith("stock"): print(version.name, version.run_id)
+"""
+# What somebody who works in JupyterLab leaves: a table of two days, and a model that gives back what it gets.
+REGISTER = """
+import mlflow, pandas as pd
+class Model(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input: pd.DataFrame): return model_input
+index = pd.date_range("2016-12-01", periods=48, freq="h", tz="UTC")
+table = pd.DataFrame({"solar_GW": 2.0, "wind_GW": 9.0}, index=index)
+table.to_parquet("table.parquet")
+with mlflow.start_run() as run:
+    mlflow.set_tags({"step": "data", "used_at": "2017-01-01"})
+    mlflow.log_artifact("table.parquet")
+with mlflow.start_run():
+    mlflow.pyfunc.log_model(name="model", python_model=Model(), registered_model_name="wind_solar", pip_requirements=[],
+        signature=mlflow.models.infer_signature(table, table))
+mlflow.MlflowClient().set_registered_model_alias("wind_solar", "production", 1)
+"""
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory, free_port) -> Iterator[Engine]:
+    """Have everything up, with secrets and settings made as the page says."""
+    if os.name == "nt":
+        pytest.skip("the page is for Linux")
+    folder = tmp_path_factory.mktemp("containers")
+    shutil.copy(SERVER / ".env.example", folder)
+    for text in (block("mkdir -p -m 700 compose"), block("cp .env")):
+        text = text.replace("mlflow.example.org", "localhost")
+        subprocess.run(["bash", "-euc", text], cwd=folder, check=True, capture_output=True, timeout=60)
+    assert (folder / ".env").exists()
+    ports = {name: free_port() for name in ("2121", "5000", "5432", "8050", "8888", "passive")}
+    engine = Engine(folder, yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"], ports)
+    with contextlib.ExitStack() as stack:
+        for name in engine.services:
+            engine.up(name, stack)
+        yield engine
+
+
+@pytest.mark.slow
+def test_all_comes_up_healthy_and_what_is_registered_in_jupyterlab_is_on_the_dashboard(engine):
+    engine.run("jupyter", ["python", "-c", REGISTER])
+    engine.running["dashboard"].wait_until(lambda: '"version":"1"' in health(engine), 30)
+    assert json.loads(health(engine))["problem"] is None
+    assert any((engine.folder / "ftp_root").rglob("MLmodel"))
+
+
+def health(engine: Engine) -> str:
+    """Return what the dashboard says about itself."""
+    return (servers.get(f"http://127.0.0.1:{engine.ports['8050']}/health") or "").replace(" ", "")
+
+
+@pytest.mark.slow
+def test_nobody_gets_into_jupyterlab_without_its_token_or_to_the_server_without_a_login(engine):
+    lab = f"http://127.0.0.1:{engine.ports['8888']}/api/contents"
+    token = (engine.folder / "compose" / "secrets" / "jupyter_token").read_text().strip()
+    assert servers.get(lab) is None
+    assert servers.get(f"{lab}?token=") is None
+    assert '"README.md"' in servers.get(f"{lab}?token={token}")
+    assert (
+        servers.get(f"http://127.0.0.1:{engine.ports['5000']}/api/2.0/mlflow/experiments/get?experiment_id=0") is None
+    )
+
+
+@pytest.mark.slow
+def test_a_changed_password_of_the_workbench_holds_when_the_services_are_started_again(engine):
+    secret = engine.folder / "compose" / "secrets" / "workbench_password"
+    before = secret.read_text()
+    secret.write_text("a-new-password-of-the-workbench\n")
+    try:
+        assert "has this password now" in engine.run("logins")
+        ask = "import mlflow; print(mlflow.get_experiment('0').name)"
+        assert engine.run("jupyter", ["python", "-c", ask]).strip() == "Default"
+    finally:
+        secret.write_text(before)
+        engine.run("logins")
+
+
+@pytest.fixture
+def checkout(tmp_path, root) -> Path:
+    """Return a copy of the project as a machine of GitHub's has it, with the packages installed already."""
+    ignored = (root / ".gitignore").read_text(encoding="utf-8").splitlines()
+    names = [Path(line).name for line in ignored if line and not line.startswith("#")]
+    shutil.copytree(root, tmp_path / "project", ignore=shutil.ignore_patterns(".git", *names))
+    (tmp_path / "project" / ".venv").symlink_to(root / ".venv")
+    return tmp_path / "project"
+
+
+@pytest.mark.slow
+def test_the_training_workflow_logs_in_trains_shows_what_is_to_be_approved_and_registers_just_that(engine, checkout):
+    secrets = engine.folder / "compose" / "secrets"
+    passwords = {name: (secrets / f"{name}_password").read_text().strip() for name in ("workbench", "ftp")}
+    login = {
+        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{engine.ports['5000']}",
+        "MLFLOW_TRACKING_USERNAME": "workbench",
+        "MLFLOW_TRACKING_PASSWORD": passwords["workbench"],
+        "MLFLOW_FTP_USERNAME": "mlflow",
+        "MLFLOW_FTP_PASSWORD": passwords["ftp"],
+    }
+    variables = {"MLFLOW_FTP_CA_FILE": str(secrets / "certificate.pem")}
+    runner = Runner(checkout, load("train.yml"), login, variables, inputs={"models": "linear knn"})
+    said = runner.run("train")
+    assert "last_close" in runner.summary
+    said += runner.summary
+    assert engine.run("jupyter", ["python", "-c", VERSIONS]).split() == []
+    said += runner.run("promote")
+    trained = set(runner.outputs["needs.train.outputs.candidates"].split(","))
+    assert len(trained) == 2
+    registered = set(engine.run("jupyter", ["python", "-c", VERSIONS]).split())
+    assert registered == {"stock_price"} | trained
+    assert not any(password in said for password in passwords.values())
+
+
+@pytest.mark.slow
+def test_no_secret_is_in_a_command_or_a_log(engine):
+    folder = engine.folder / "compose" / "secrets"
+    every = {path.read_text().strip().split(":")[-1] for path in folder.iterdir() if path.suffix != ".pem"}
+    assert len(every) == 6
+    for name, child in engine.running.items():
+        if child:
+            for part in (psutil.Process(child.popen.pid), *psutil.Process(child.popen.pid).children(recursive=True)):
+                assert not any(secret in text for text in part.cmdline() for secret in every), name
+            assert not any(secret in child.log.read_text() for secret in every), name
+    for path in folder.iterdir():
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_a_secret_that_is_not_there_is_named_and_nothing_is_started(tmp_path):
+    (tmp_path / "ftp_password").write_text("right horse\n")
+    script = [SERVER / "compose" / "with_secrets.sh", "MLFLOW_FTP_PASSWORD=ftp_password"]
+    show = [sys.executable, "-c", "import os; print(os.environ['MLFLOW_FTP_PASSWORD'])"]
+    answers = []
+    for more in ([], ["JUPYTER_TOKEN=jupyter_token"]):
+        command = ["sh", *script, *more, *show]
+        env = {"SECRETS": str(tmp_path), "PATH": os.environ["PATH"]}
+        answers.append(subprocess.run(command, env=env, capture_output=True, text=True, timeout=20, check=False))
+    assert (answers[0].returncode, answers[0].stdout) == (0, "right horse\n")
+    assert answers[1].returncode != 0
+    assert answers[1].stdout == ""
+    assert "jupyter_token" in answers[1].stderr
+
+
+def test_a_login_without_a_password_is_refused_in_a_sentence():
+    command = [sys.executable, SERVER / "compose" / "make_login.py", "workbench"]
+    env = {name: value for name, value in os.environ.items() if name != "LOGIN_PASSWORD"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "make_login: expected one name, and its password in the variable LOGIN_PASSWORD\n"

@@ -1,0 +1,57 @@
+"""What the tests of the page "For a team" and of its containers share: the page's passages, and a PostgreSQL server."""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import servers
+from processes import process
+
+SERVER = Path(servers.__file__).parent
+
+
+def blocks() -> list[str]:
+    """Return the indented passages of the page."""
+    page = (SERVER / "TEAM.md").read_text(encoding="utf-8")
+    found = re.findall(r"(?:^ {4,}\S.*\n|^\n(?= {4}))+", page, re.MULTILINE)
+    return [textwrap.dedent(block).strip("\n") for block in found if block.strip()]
+
+
+def block(start: str) -> str:
+    """Return the one passage that begins so."""
+    (found,) = (text for text in blocks() if text.startswith(start))
+    return found
+
+
+@contextlib.contextmanager
+def postgresql(port: int) -> Iterator[None]:
+    """Run a PostgreSQL of our own, which does not want to be root, without the database that the page makes."""
+    found = [shutil.which("initdb"), *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")))]
+    if not any(found):
+        reason = "there is no PostgreSQL here; on Debian: apt-get install postgresql"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    programs = Path(next(filter(None, reversed(found)))).parent
+    nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
+    folder = Path(tempfile.mkdtemp(prefix="pg"))  # where nobody may go, and short enough for a socket's name
+    try:
+        if nobody:
+            shutil.chown(folder, "nobody")
+        initdb = [*nobody, programs / "initdb", "--username=postgres", "--auth-local=trust", "--auth-host=trust"]
+        subprocess.run([*initdb, "--no-sync", "-D", folder / "data"], check=True, capture_output=True, timeout=120)
+        # Only its own administrator gets in without a password.
+        lines = "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+        (folder / "data" / "pg_hba.conf").write_text(lines)
+        command = [*nobody, programs / "postgres", "-D", folder / "data", "-k", folder, "-p", str(port)]
+        with process("postgres", command, folder / "log", folder) as server:
+            ready = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
+            server.wait_until(lambda: subprocess.run(ready, capture_output=True, timeout=20).returncode == 0, 60)
+            yield
+    finally:
+        shutil.rmtree(folder)
