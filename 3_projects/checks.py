@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -108,4 +109,6 @@ def shares(client: MlflowClient) -> str:
     return f"{tags.get('symbol', 'its symbol is not given')}, {tags.get('source', 'its source is not given')}"
 
 
-STEPS = [table, regression, forest, network, boosting, judged, production, scored, shares]
+STEPS = [table, regression, forest, network, boosting, judged, production, scored]
+if (Path(__file__).parent / "stock").is_dir():
+    STEPS.append(shares)

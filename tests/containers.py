@@ -17,7 +17,7 @@ from processes import Process, process
 from team import SERVER, postgresql
 
 ROOT = SERVER.parent
-COMPOSE = SERVER / "compose.yaml"
+COMPOSE = SERVER / "docker-compose.yml"
 DOCKERFILE = (SERVER / "compose" / "Dockerfile").read_text(encoding="utf-8")
 IGNORED = (SERVER / "compose" / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
 

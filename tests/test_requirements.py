@@ -1,9 +1,10 @@
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
-PROJECTS = ["data", "lr", "rf", "keras", "boosting", "registry", "scoring", "stock", "workflow"]
+PROJECTS = sorted(path.parent.name for path in Path(__file__).parents[1].glob("3_projects/*/python_env.yaml"))
 
 
 @pytest.fixture

@@ -4,11 +4,18 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
+# What GitHub tells every step.
+ABOUT = {
+    "GITHUB_SERVER_URL": "https://git.example.org",
+    "GITHUB_REPOSITORY": "team/power",
+    "GITHUB_RUN_ID": "17",
+}
 FOLDER = Path(__file__).resolve().parents[1] / ".github" / "workflows"
 
 
@@ -16,6 +23,12 @@ def load(name: str) -> dict:
     """Return a workflow; its key "on" is no boolean, whatever YAML 1.1 says."""
     text = (FOLDER / name).read_text(encoding="utf-8")
     return yaml.safe_load(re.sub(r"^on:", '"on":', text, flags=re.MULTILINE))
+
+
+def steps(workflow: dict) -> Iterator[dict]:
+    """Yield the steps of all jobs."""
+    for job in workflow["jobs"].values():
+        yield from job["steps"]
 
 
 @dataclass
@@ -56,7 +69,7 @@ class Runner:
             env = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW")}
             added = [*files["GITHUB_PATH"].read_text().split(), str(Path(sys.executable).parent)]
             env["PATH"] = os.pathsep.join([*added, os.environ["PATH"]])
-            env |= {key: str(file) for key, file in files.items()} | {"RUNNER_TEMP": str(self.project.parent)}
+            env |= {key: str(file) for key, file in files.items()} | {"RUNNER_TEMP": str(self.project.parent)} | ABOUT
             env |= {key: self.fill(str(value), steps) for key, value in step.get("env", {}).items()}
             done = subprocess.run(
                 ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", self.fill(step["run"], steps)],

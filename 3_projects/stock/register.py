@@ -3,8 +3,9 @@
     mlflow run 3_projects/stock -e register --env-manager local
 
 The models of the price become versions of ``stock_price``, those of the direction of ``stock_direction``. The rules are
-price_rules.yaml and direction_rules.yaml. Nobody is asked for the approval, and the ledger says so. A gate that lets
-nothing through is a result, not an error: its reasons are printed, and kept as the tags ``verdict.*`` of the run.
+price_rules.yaml and direction_rules.yaml. Nobody is asked for the approval, and the ledger says so; with ``by`` and
+``reason`` it says who has approved, and why. A gate that lets nothing through is a result, not an error: its reasons
+are printed, and kept as the tags ``verdict.*`` of the run.
 """
 
 import argparse
@@ -51,7 +52,7 @@ def said(run: Run) -> str:
 
 
 def through_the_gate(
-    parent: Run, target: str, name: str, runs: dict[str, Run], table_run: Run, env_manager: str
+    parent: Run, target: str, name: str, runs: dict[str, Run], table_run: Run, options: argparse.Namespace
 ) -> str:
     """Let the gate judge the models of a target, approve the one that passes, and return the verdict.
 
@@ -62,11 +63,12 @@ def through_the_gate(
         return "there is no model to judge"
     parameters = {"candidates": ",".join(chosen), "data_run": table_run.info.run_id, "registered_model": name}
     rules = RULES.format(name.removeprefix("stock_"))
-    judged = run_registry(parent, "promote", env_manager, parameters | {"rules": rules})
+    judged = run_registry(parent, "promote", options.env_manager, parameters | {"rules": rules})
     verdict = said(judged)
     if not judged.data.tags.get("candidate_version"):
         return verdict
-    approved = run_registry(parent, "approve", env_manager, {"auto": "true", "registered_model": name})
+    who = {"by": options.by, "reason": options.reason} if options.by else {"auto": "true"}
+    approved = run_registry(parent, "approve", options.env_manager, who | {"registered_model": name})
     return f"{verdict}. {said(approved)}"
 
 
@@ -75,8 +77,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Register the trained models through the gate.")
     parser.add_argument("--candidates", default="newest", help="runs of train with commas between, or newest")
     parser.add_argument("--table-run", default="newest", help="run of transform whose holdout they are judged on")
+    parser.add_argument("--by", default="", help="who approves what passes; without a name nobody does")
+    parser.add_argument("--reason", default="", help="why, in a sentence")
     parser.add_argument("--env-manager", default="local", help="how the registry's steps get their environment")
     options = parser.parse_args()
+    if bool(options.by) != bool(options.reason):
+        sys.exit("register: expected by= and reason= together, or none of them, found one")
     preflight("stock")
     with mlflow.start_run() as parent:
         mlflow.set_tag("step", "stock.register")
@@ -88,7 +94,7 @@ def main() -> None:
             mlflow.set_tags({"data_run": run.info.run_id} | {key: run.data.tags[key] for key in ("symbol", "source")})
             with ThreadPoolExecutor() as threads:
                 found = {
-                    name: threads.submit(through_the_gate, parent, target, name, runs, run, options.env_manager)
+                    name: threads.submit(through_the_gate, parent, target, name, runs, run, options)
                     for target, name in REGISTERED.items()
                 }
             mlflow.log_dict({name: future.result() for name, future in found.items()}, "verdict.json")

@@ -33,6 +33,7 @@ class Step:
     result: str = ""  # tag of its run with a digest of what it made; without one, others follow the run's id
     artifacts: tuple[str, ...] = ()  # what has to be there still, beside the models that it logged
     state: Callable[[], dict[str, str]] | None = None  # what it changes outside its run
+    always: str = ""  # why it is never reused, if it is not
     marked: bool = False  # its run gets the tag used_at whenever it is used, for those who want the newest
 
     @property

@@ -16,7 +16,9 @@ class History:
 
     def __init__(self, workflow: Path, steps: dict[str, Step], env_manager: str, forced: set[str]):
         """Look at the steps of the workflow in a folder; those that are forced have to run."""
-        self.name, self.projects, self.steps, self.forced = workflow.name, workflow.parent, steps, forced
+        self.name, self.projects, self.steps = workflow.name, workflow.parent, steps
+        always = {name: step.always for name, step in steps.items() if step.always}
+        self.forced = always | dict.fromkeys(forced, "forced")
         self.surroundings = cache.environment(env_manager, workflow.parents[1] / "requirements.txt")
         self.experiments = [experiment.experiment_id for experiment in client.search_experiments()]
 
@@ -38,7 +40,7 @@ class History:
     def decide(self, name: str, tags: dict[str, str]) -> tuple[Run | None, str]:
         """Return the run that can stand in for a step, or None, and why."""
         if name in self.forced:
-            return None, "forced"
+            return None, self.forced[name]
         return cache.match(self.earlier_runs(tags), tags, lambda run: self.lost(name, run))
 
     def lost(self, name: str, run: Run) -> str | None:
@@ -64,7 +66,7 @@ class History:
         if not (missing := sorted(step.needs - done.keys())):
             return self.decide(name, tags)
         if name in self.forced:
-            return None, "forced"
+            return None, self.forced[name]
         finished = [run for run in self.earlier_runs(tags) if run.info.status == "FINISHED"]
         if not finished:
             return self.decide(name, tags)

@@ -85,7 +85,13 @@ def test_the_report_names_model_data_and_code(report, root):
     page = report.read_text(encoding="utf-8")
     version = production()
     run = mlflow.get_run(version.run_id)
-    data = mlflow.get_run(run.data.tags["data_run"])
+    (data,) = mlflow.search_runs(  # the one in use, which need not be the one that the model was trained on
+        search_all_experiments=True,
+        filter_string="tags.step = 'data' and attributes.status = 'FINISHED'",
+        order_by=["tags.used_at DESC"],
+        max_results=1,
+        output_format="list",
+    )
     assert f"wind_solar, version {version.version}, alias production" in page
     assert "Simulated sample" in page
     server = os.environ["MLFLOW_TRACKING_URI"]

@@ -15,13 +15,17 @@ import servers
 import yaml
 from containers import COMPOSE, Engine
 from team import SERVER, block
-from workflows import Runner, load
+from workflows import FOLDER, Runner, load
 
-# Which models of the share are registered, and the runs that they come from.
+# Which models of the share are registered, the runs that they come from, and who has let one into production.
 VERSIONS = """
-import mlflow
-for version in mlflow.MlflowClient().search_model_versions():
-    if version.name.startswith("stock"): print(version.name, version.run_id)
+import json, mlflow
+client, runs, ledgers = mlflow.MlflowClient(), {}, {}
+for version in client.search_model_versions():
+    if version.name.startswith("stock"): runs.setdefault(version.name, []).append(version.run_id)
+for name in runs:
+    ledgers[name] = [tag for key, tag in client.get_registered_model(name).tags.items() if "ledger" in key]
+print(json.dumps([runs, ledgers]))
 """
 # What somebody who works in JupyterLab leaves: a table of two days, and a model that gives back what it gets.
 REGISTER = """
@@ -110,6 +114,7 @@ def checkout(tmp_path, root) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not (FOLDER / "train.yml").exists(), reason="the second case study was taken away")
 def test_the_training_workflow_logs_in_trains_shows_what_is_to_be_approved_and_registers_just_that(engine, checkout):
     secrets = engine.folder / "compose" / "secrets"
     passwords = {name: (secrets / f"{name}_password").read_text().strip() for name in ("workbench", "ftp")}
@@ -121,16 +126,23 @@ def test_the_training_workflow_logs_in_trains_shows_what_is_to_be_approved_and_r
         "MLFLOW_FTP_PASSWORD": passwords["ftp"],
     }
     variables = {"MLFLOW_FTP_CA_FILE": str(secrets / "certificate.pem")}
-    runner = Runner(checkout, load("train.yml"), login, variables, inputs={"models": "linear knn"})
+    from stock_series import rows, there_and_back  # gone if the second case study was taken away
+
+    rows(600, there_and_back(600)).to_csv(checkout / "prices.csv", index=False)
+    inputs = {"models": "linear knn", "source": "prices.csv"}
+    runner = Runner(checkout, load("train.yml"), login, variables, inputs)
     said = runner.run("train")
     assert "last_close" in runner.summary
     said += runner.summary
-    assert engine.run("jupyter", ["python", "-c", VERSIONS]).split() == []
+    assert json.loads(engine.run("jupyter", ["python", "-c", VERSIONS])) == [{}, {}]
     said += runner.run("promote")
-    trained = set(runner.outputs["needs.train.outputs.candidates"].split(","))
+    trained = runner.outputs["needs.train.outputs.candidates"].split(",")
     assert len(trained) == 2
-    registered = set(engine.run("jupyter", ["python", "-c", VERSIONS]).split())
-    assert registered == {"stock_price"} | trained
+    registered, ledgers = json.loads(engine.run("jupyter", ["python", "-c", VERSIONS]))
+    assert {name: set(runs) for name, runs in registered.items()} == {"stock_price": set(trained)}
+    (entry,) = map(json.loads, ledgers["stock_price"])
+    assert (entry["action"], entry["by"]) == ("approve", "GitHub, environment production")
+    assert entry["reason"] == "see https://git.example.org/team/power/actions/runs/17"
     assert not any(password in said for password in passwords.values())
 
 

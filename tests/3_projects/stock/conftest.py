@@ -1,7 +1,12 @@
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 import stock_series
+from processes import process
 
 
 @pytest.fixture
@@ -25,3 +30,38 @@ def fetch(write):
         return stock_series.load("ingest").fetch("TEST", str(write(content)), start, end)
 
     return from_content
+
+
+def answers(address: str) -> bool:
+    try:
+        return requests.get(f"{address}/moto-api/data.json", timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def endpoint(free_port, tmp_path_factory) -> Iterator[str]:
+    """Run an S3 server, and return its address."""
+    port, log = free_port(), tmp_path_factory.mktemp("s3") / "log"
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port]
+    with process("The S3 server", command, log, env=dict(os.environ)) as server:
+        server.wait_until(lambda: answers(address), 60)
+        yield address
+
+
+@pytest.fixture(scope="module")
+def aws_keys(tmp_path_factory) -> Iterator[dict[str, str]]:
+    """Have these credentials, and no others."""
+    keys = {"AWS_ACCESS_KEY_ID": "a-key-of-the-tests", "AWS_SECRET_ACCESS_KEY": "a-secret-of-the-tests"}
+    none = str(tmp_path_factory.mktemp("aws") / "none")
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            environment.delenv(name)
+        environment.setenv("AWS_SHARED_CREDENTIALS_FILE", none)
+        environment.setenv("AWS_CONFIG_FILE", none)
+        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        for name, value in keys.items():
+            environment.setenv(name, value)
+        yield keys

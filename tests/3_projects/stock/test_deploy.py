@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import sys
 
@@ -11,49 +10,16 @@ import mlflow
 import pandas as pd
 import pytest
 import requests
-from processes import process
 from stock_series import STOCK, load
 from stock_versions import INPUTS, approve, made_windows, new_version
 
 deploy = load("deploy")
 MODEL, BUCKET = "deployed", "models-of-the-tests"
-KEYS = {"AWS_ACCESS_KEY_ID": "a-key-of-the-tests", "AWS_SECRET_ACCESS_KEY": "a-secret-of-the-tests"}
 PLACE = f"stock/{MODEL}/1"
 
 
-@pytest.fixture(scope="module")
-def endpoint(free_port, tmp_path_factory):
-    """Run an S3 server, and return its address."""
-    port, log = free_port(), tmp_path_factory.mktemp("s3") / "log"
-    address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port]
-    with process("The S3 server", command, log, env=dict(os.environ)) as server:
-        server.wait_until(lambda: answers(address), 60)
-        yield address
-
-
-def answers(address):
-    try:
-        return requests.get(f"{address}/moto-api/data.json", timeout=5).ok
-    except requests.ConnectionError:
-        return False
-
-
 @pytest.fixture
-def keys_of_the_tests(monkeypatch, tmp_path):
-    """Have these credentials, and no others."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-def s3(endpoint, keys_of_the_tests):
+def s3(endpoint, aws_keys):
     """Return a client of the server, on which there is one empty bucket."""
     requests.post(f"{endpoint}/moto-api/reset", timeout=5).raise_for_status()
     client = boto3.client("s3", endpoint_url=endpoint)
@@ -86,7 +52,7 @@ def deployed(registered, endpoint, s3, monkeypatch):
 
 
 @pytest.fixture
-def refused(deployed):
+def refused(deployed, aws_keys):
     """Return a function that expects deploy.py to end with one sentence, which also is on the run, and returns it."""
 
     def run(**options):
@@ -97,7 +63,7 @@ def refused(deployed):
         assert "\n" not in sentence
         run = mlflow.get_run(mlflow.last_active_run().info.run_id)
         assert (run.info.status, run.data.tags["error"]) == ("FAILED", sentence.removeprefix("deploy: "))
-        assert not [value for value in KEYS.values() if value in sentence]
+        assert not [value for value in aws_keys.values() if value in sentence]
         return sentence
 
     return run

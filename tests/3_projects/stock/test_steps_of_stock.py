@@ -110,7 +110,7 @@ def test_models_of_another_table_are_not_judged(handover, run):
     )
     with mlflow.start_run(experiment_id=run.info.experiment_id) as other:
         mlflow.set_tags({"step": "stock.linear", "table_sha256": "another"})
-        model = mlflow.create_external_model(name="a model", source_run_id=other.info.run_id)
+        model = client.create_logged_model(run.info.experiment_id, "model", other.info.run_id)
         mlflow.log_outputs([mlflow.entities.LoggedModelOutput(model.model_id, 0)])
     found = other.info.run_id
     sentence = refusal(handover, handover.find_candidates, found, run, ["stock.linear"])

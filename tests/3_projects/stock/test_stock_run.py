@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import mlflow
 import numpy as np
 import pandas as pd
@@ -15,10 +16,12 @@ from mlflow.exceptions import MlflowException
 from stock_series import STOCK, load, rows, there_and_back
 
 MODELS = ["lstm", "linear", "knn", "moving_average", "random_forest", "xgboost"]
-STEPS = ["ingest", "transform", *MODELS, "evaluate", "register"]
+STEPS = ["ingest", "transform", *MODELS, "evaluate", "register", "deploy", "score"]
 CLOSES = [f"close_{number}" for number in range(1, 15)]
 SMALL = {"symbol": "TEST", "holdout_years": "0.5", "lstm_units": "4", "epochs": "2"}
 SAME = "same code, parameters and input"
+ALWAYS = "it looks whether the copy in the bucket is still whole"
+BUCKET = "shares"
 pytestmark = pytest.mark.slow
 
 
@@ -35,9 +38,25 @@ def csv(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def main(mlflow_run, csv) -> str:
+def s3(endpoint, aws_keys):
+    """Return a client of an S3 server with an empty bucket."""
+    client = boto3.client("s3", endpoint_url=endpoint)
+    client.create_bucket(Bucket=BUCKET)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def given(csv, endpoint, tmp_path_factory) -> dict:
+    """Return the parameters of a run of the whole project, with all that can be done at its end."""
+    output = tmp_path_factory.mktemp("scored") / "scored.csv"
+    return SMALL | {"source": csv, "bucket": BUCKET, "endpoint": endpoint, "input": "newest", "output": output}
+
+
+@pytest.fixture(scope="module")
+def main(mlflow_run, given, s3) -> str:
     """Run the whole project once and return what it printed."""
-    done = mlflow_run("3_projects/stock", experiment="stock tests", source=csv, **SMALL)
+    done = mlflow_run("3_projects/stock", experiment="stock tests", **given)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -84,27 +103,49 @@ def test_main_runs_every_step_as_a_child_of_one_run_and_in_order(main, runs):
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     ended = {step: run.info.end_time for step, run in runs.items()}
     begun = {step: run.info.start_time for step, run in runs.items()}
-    for before, after in (("ingest", "transform"), ("evaluate", "register")):
+    pairs = [("ingest", "transform"), ("evaluate", "register"), ("register", "deploy"), ("register", "score")]
+    for before, after in pairs:
         assert ended[before] <= begun[after]
     assert all(ended["transform"] <= begun[name] and ended[name] <= begun["evaluate"] for name in MODELS)
     assert {run.data.tags["step"] for run in runs.values()} == {f"stock.{step}" for step in STEPS}
 
 
-def test_nothing_runs_twice_with_the_same_code_parameters_and_input(main, runs, mlflow_run, csv):
-    done = mlflow_run("3_projects/stock", experiment="stock tests", source=csv, **SMALL)
+def test_only_the_copy_is_looked_at_again_with_the_same_code_parameters_and_input(main, runs, mlflow_run, given, s3):
+    key = f"models/stock_direction/{runs['deploy'].data.tags['model_version']}/MLmodel"
+    s3.delete_object(Bucket=BUCKET, Key=key)
+    done = mlflow_run("3_projects/stock", experiment="stock tests", **given)
     assert done.returncode == 0, done.stderr
-    assert said(done.stdout) == {step: f"reused run {run.info.run_id}: {SAME}" for step, run in runs.items()}
+    lines = said(done.stdout)
+    assert lines.pop("deploy").endswith(f"s: {ALWAYS}")
+    assert lines == {step: f"reused run {run.info.run_id}: {SAME}" for step, run in runs.items() if step != "deploy"}
+    assert s3.head_object(Bucket=BUCKET, Key=key)["ContentLength"]
 
 
-def test_another_network_is_trained_and_judged_without_training_the_other_models(main, csv):
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in (SMALL | {"lstm_units": "5"}).items()]
-    done = script("main", "--source", csv, "--dry-run", *options)
+def test_what_came_into_production_is_in_the_bucket_and_has_scored_the_holdout(main, runs, models, table, given, s3):
+    version = mlflow.MlflowClient().get_model_version_by_alias("stock_direction", "production")
+    key = f"models/stock_direction/{version.version}/manifest.json"
+    copied = json.load(s3.get_object(Bucket=BUCKET, Key=key)["Body"])
+    logged = json.loads(mlflow.artifacts.load_text(f"runs:/{runs['deploy'].info.run_id}/manifest.json"))
+    assert copied["files"] == logged["files"]
+    for step in ("deploy", "score"):
+        assert runs[step].data.tags["model_version"] == version.version
+    (name,) = (model for model in MODELS if runs[model].info.run_id == version.run_id)
+    rows = table.loc[table["split"] == "holdout", CLOSES]
+    scored = pd.read_csv(given["output"], index_col="date")
+    assert scored["up_probability"].to_numpy() == pytest.approx(models[name].predict(rows)["up_probability"].to_numpy())
+
+
+def test_another_network_is_trained_and_judged_without_training_the_other_models(main, given):
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in (given | {"lstm_units": "5"}).items()]
+    done = script("main", "--dry-run", *options)
     assert done.returncode == 0, done.stderr
     would_run = {step: line for step, line in said(done.stdout).items() if line.startswith("would run")}
     assert would_run == {
         "lstm": "would run: lstm_units changed from 4 to 5",
         "evaluate": "would run: its input will change: lstm runs",
         "register": "would run: its input will change: evaluate, lstm run",
+        "deploy": f"would run: {ALWAYS}",
+        "score": "would run: its input will change: register runs",
     }
 
 
@@ -217,6 +258,12 @@ def test_what_beats_the_naive_forecasts_is_in_production_and_the_ledger_says_tha
     (entry,) = (json.loads(text) for key, text in client.get_registered_model(name).tags.items() if "ledger" in key)
     assert (entry["action"], entry["to"], entry["auto"]) == ("approve", version.version, True)
     assert "is in production now" in runs["register"].data.tags[f"verdict.{name}"]
+
+
+def test_whoever_approves_says_why():
+    done = script("register", "--by", "Ada")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "register: expected by= and reason= together, or none of them, found one\n"
 
 
 def test_a_step_that_fails_stops_main_with_its_own_sentence(mlflow_run, tmp_path):
