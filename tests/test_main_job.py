@@ -11,6 +11,7 @@ from processes import process
 from servers import ftp_answers, get, mlflow_answers
 
 pytestmark = pytest.mark.slow
+FEWER = ("-P", "trials=2", "-P", "epochs=8")  # so that it takes less long
 STEPS = ("data", "lr", "rf", "keras", "boosting", "promote", "approve")
 
 
@@ -29,7 +30,7 @@ def run(root, small_csv, state, ports):
     """Return a function that types the command of the README's first screen, with --once."""
 
     def call() -> subprocess.CompletedProcess:
-        options = ["--once", "--data", small_csv, "--holdout-days", "30", "--state", state, "-P", "trials=2"]
+        options = ["--once", "--data", small_csv, "--holdout-days", "30", "--state", state, *FEWER]
         for name, port in ports.items():
             options += [f"--{name}-port", port]
         command = [sys.executable, "workshop.py", "run", *options]
@@ -105,7 +106,7 @@ def test_the_commands_typed_by_hand_end_in_the_same_state(
         store.wait_until(lambda: ftp_answers(ftp), 20)
         server.wait_until(lambda: mlflow_answers(tracking), 240)
         command = ["mlflow", "run", "3_projects/workflow", "--env-manager", "local"]
-        command += ["-P", f"csv={small_csv}", "-P", "holdout_days=30", "-P", "trials=2"]
+        command += ["-P", f"csv={small_csv}", "-P", "holdout_days=30", *FEWER]
         done = subprocess.run(
             command,
             cwd=root,

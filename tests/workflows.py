@@ -83,6 +83,7 @@ class Runner:
             )
             said += done.stdout
             if done.returncode:
+                print(done.stdout)
                 raise subprocess.CalledProcessError(done.returncode, step["run"], said)
             for line in files["GITHUB_OUTPUT"].read_text().splitlines():
                 key, value = line.split("=", 1)

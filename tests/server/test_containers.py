@@ -128,7 +128,7 @@ def test_the_training_workflow_logs_in_trains_shows_what_is_to_be_approved_and_r
     variables = {"MLFLOW_FTP_CA_FILE": str(secrets / "certificate.pem")}
     from stock_series import rows, there_and_back  # gone if the second case study was taken away
 
-    rows(600, there_and_back(600)).to_csv(checkout / "prices.csv", index=False)
+    rows(1500, there_and_back(1500)).to_csv(checkout / "prices.csv", index=False)
     inputs = {"models": "linear knn", "source": "prices.csv"}
     runner = Runner(checkout, load("train.yml"), login, variables, inputs)
     said = runner.run("train")
