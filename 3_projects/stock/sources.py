@@ -4,6 +4,7 @@ Each function returns the rows as they were found, in text or numbers, with the 
 ``low``, ``close``, ``volume`` and, where the source has one, ``adj_close``. prices.py checks them.
 """
 
+import logging
 import warnings
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -43,6 +44,7 @@ def from_yahoo(symbol: str, start: date | None, end: date) -> pd.DataFrame:
     from yfinance.exceptions import YFRateLimitError, YFTickerMissingError
 
     yfinance.config.debug.hide_exceptions = False
+    logging.getLogger("yfinance").setLevel(logging.CRITICAL)  # what goes wrong is said below, once
     days = {"start": start or "1900-01-01", "end": end + timedelta(days=1)}  # the end is not among them
     try:
         found = yfinance.Ticker(symbol).history(**days, auto_adjust=False, actions=False)
