@@ -89,6 +89,7 @@ def test_the_images_get_what_they_need_and_no_secret_and_no_state(tmp_path):
     left |= {
         "backups/monday/mlruns.db",
         "report/output/page.html",
+        "3_projects/stock/output/scored.csv",
         "dashboard/answers/weather.json",
         "tests/conftest.py",
     }
