@@ -52,7 +52,7 @@ class Engine:
         stage = next(stage for stage in DOCKERFILE.split("\nFROM ")[1:] if f" AS {target}\n" in stage)
         folder = self.folder / re.findall(r"^WORKDIR /(\S+)", stage, re.MULTILINE)[-1]
         if not folder.exists():
-            *sources, _ = re.findall(r"^COPY (.+)", stage, re.MULTILINE)[-1].split()
+            *sources, _ = re.findall(r"^COPY (?:--chown=\S+ )?(.+)", stage, re.MULTILINE)[-1].split()
             paths = (
                 context(ROOT) if sources == ["."] else {str(p.relative_to(ROOT)) for s in sources for p in ROOT.glob(s)}
             )

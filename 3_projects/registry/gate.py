@@ -78,7 +78,7 @@ def judge_naive(candidate: pd.DataFrame, naive: dict[str, pd.DataFrame], truth: 
             ours, theirs = (
                 metrics_of(frame[target].reindex(truth.index), truth[target])["mae"] for frame in (candidate, forecast)
             )
-            words, passed = f"MAE {theirs:.3f} {unit} against {ours:.3f}", ours < theirs
+            words, passed = f"MAE {ours:.4g} {unit} against its {theirs:.4g}", ours < theirs
             if rules.naive_by_more_than_chance:
                 found = interval_of_gain(
                     *(frame[[target]].reindex(truth.index) for frame in (candidate, forecast, truth))

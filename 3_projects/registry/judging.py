@@ -107,7 +107,7 @@ def make_ground(
     remark = ""
     if seen.any():
         remark = (
-            f"version {version} in production was trained on {seen.sum()} of the {len(truth)} judged hours, so only "
+            f"version {version} in production was trained on {seen.sum()} of the {len(truth)} judged rows, so only "
             "the others are compared"
         )
         if gate.days_of(truth.index[~seen]) < max(rules.fewest_days, 1):

@@ -148,7 +148,10 @@ def opened(name: str, endpoint: str) -> Iterator[Bucket]:
         if session.get_credentials() is None:
             raise Refused(f"found no credentials for the bucket {name}. {CREDENTIALS}.")
         client = session.client("s3", endpoint_url=endpoint or None, config=config)
-    except (BotoCoreError, ValueError) as error:  # such as a profile that is not there
+    except ValueError:  # it would quote the address, which may have a password in it
+        where = "-P endpoint=" if endpoint else "AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL"
+        raise Refused(f"expected an endpoint such as https://s3.example.org in {where}, found none.") from None
+    except BotoCoreError as error:  # such as a profile that is not there
         raise Refused(f"{str(error).splitlines()[0].removesuffix('.')}. {CREDENTIALS}.") from None
     with contextlib.closing(client):
         check_endpoint(client.meta.endpoint_url)  # which AWS_ENDPOINT_URL may have named

@@ -17,13 +17,13 @@ an endpoint the bucket is Amazon's.
 import argparse
 import hashlib
 import json
+import re
 import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 import mlflow
-import numpy as np
 import pandas as pd
 from bucket import Bucket, opened
 from mlflow.exceptions import MlflowException
@@ -87,8 +87,12 @@ def predict_example(folder: Path, title: str) -> pd.DataFrame:
 
 
 def is_same(left: pd.DataFrame, right: pd.DataFrame) -> bool:
-    """Return whether two predictions are the same; a missing number is none."""
-    return list(left) == list(right) and len(left) == len(right) and np.allclose(left, right, rtol=TOLERANCE, atol=0)
+    """Return whether two predictions are the same, numbers but for their rounding."""
+    try:
+        pd.testing.assert_frame_equal(left, right, rtol=TOLERANCE, atol=0)
+    except AssertionError:
+        return False
+    return True
 
 
 def deploy(bucket: Bucket, prefix: str, version: Version, folder: Path) -> dict:
@@ -98,14 +102,27 @@ def deploy(bucket: Bucket, prefix: str, version: Version, folder: Path) -> dict:
     """
     original = fetch(version, folder)
     expected, files = predict_example(original, version.title), files_of(original)
-    place = "/".join([*filter(None, prefix.split("/")), version.name, version.number])
+    parts = [*filter(None, prefix.split("/")), version.name, version.number]
+    for part in parts:
+        # Others mean something in the address of the copy, which would then not be where it says.
+        if not re.fullmatch(r"[\w .-]+", part) or part in (".", ".."):
+            raise Refused(
+                f"expected letters, digits, and - _ . in the prefix and the model's name, found {part!r}. Give another "
+                "one with -P prefix="
+            )
+    place = "/".join(parts)
     copied = fetch_copy(bucket, place, folder, files) if is_listed(bucket, place, files) else None
     said = "was there already" if copied else "is copied"
     if not copied:
         copy(bucket, place, original, files)
         copied = fetch_copy(bucket, place, folder, files)
-    if not (copied and is_same(predict_example(copied, version.title), expected)):
-        withdraw(bucket, place)
+    same = False
+    try:
+        same = copied is not None and is_same(predict_example(copied, version.title), expected)
+    finally:
+        if not same:
+            withdraw(bucket, place)
+    if not same:
         what = "predictions" if copied else "files"
         raise Refused(
             f"expected the {what} of {version.title} from its copy, found others. It is withdrawn; deploy again."

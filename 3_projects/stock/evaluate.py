@@ -1,4 +1,4 @@
-"""Judge the trained models on the holdout, which none of them has seen, beside the naive forecasts.
+"""Judge the trained models on the holdout, which no training has seen, beside the naive forecasts.
 
     mlflow run 3_projects/stock -e evaluate --env-manager local
 
@@ -70,10 +70,10 @@ def main() -> None:
         try:
             run = find_run(options.table_run, "stock.transform")
             runs = find_candidates(options.candidates, run, [f"stock.{name}" for name in APPROACHES])
+            table = read_table(run, "table.parquet")
         except HandoverError as error:
             mlflow.set_tag("error", str(error))
             sys.exit(f"evaluate: {error}")
-        table = read_table(run, "table.parquet")
         rows = table[table["split"] == "holdout"]
         days = f"{rows.index[0]:%Y-%m-%d} to {rows.index[-1]:%Y-%m-%d}"
         mlflow.set_tags(

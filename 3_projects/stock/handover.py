@@ -38,17 +38,22 @@ def find_run(run_id: str, step: str) -> Run:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         raise HandoverError(f"{run_id} is no run on this tracking server. {remedy}") from None
-    if run.data.tags.get("step") != step:
-        raise HandoverError(
-            f"expected a run of {step}, found {run_id}, a run of {run.data.tags.get('step', 'another kind')}. {remedy}"
-        )
+    if run.data.tags.get("step") != step or run.info.status != "FINISHED":
+        kind = f"{run.data.tags.get('step', 'another kind')} that is {run.info.status}"
+        raise HandoverError(f"expected a finished run of {step}, found {run_id}, a run of {kind}. {remedy}")
     return run
 
 
 def read_table(run: Run, name: str) -> pd.DataFrame:
-    """Return a table that a run has left."""
+    """Return a table that a run has left; raises HandoverError if it is not there any more."""
     with tempfile.TemporaryDirectory() as folder:
-        path = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path=name, dst_path=folder)
+        try:
+            path = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path=name, dst_path=folder)
+        except (MlflowException, OSError):
+            step = run.data.tags["step"].removeprefix("stock.")
+            raise HandoverError(
+                f"the artifact {name} of run {run.info.run_id} can't be fetched. Make it anew with: {PROJECT} -e {step}"
+            ) from None
         return pd.read_parquet(path)
 
 

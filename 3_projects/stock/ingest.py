@@ -8,6 +8,7 @@ share's currency, adjusted for splits and dividends if the source says how, and 
 """
 
 import argparse
+import contextlib
 import hashlib
 import sys
 import tempfile
@@ -18,7 +19,7 @@ import mlflow
 import pandas as pd
 import sources
 from mlflow_ftp.preflight import preflight
-from prices import clean
+from prices import YEARS, clean
 from sources import PriceError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -26,10 +27,12 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 def parse_day(name: str, text: str, open_end: str) -> date | None:
     """Return a day, None for the word that stands for no limit; raises PriceError."""
-    try:
-        return None if text == open_end else date.fromisoformat(text)
-    except ValueError:
-        raise PriceError(f"expected {name} as a date such as 2010-01-31, or {open_end}, found {text!r}.") from None
+    if text == open_end:
+        return None
+    with contextlib.suppress(ValueError):
+        if (day := date.fromisoformat(text)).year in YEARS:
+            return day
+    raise PriceError(f"expected {name} as a date such as 2010-01-31, or {open_end}, found {text!r}.")
 
 
 def fetch(symbol: str, source: str, start: str, end: str) -> tuple[pd.DataFrame, dict[str, int], str]:

@@ -18,6 +18,7 @@ warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", F
 import pandera.pandas as pa  # noqa: E402
 
 PRICES = ["open", "high", "low", "close"]
+YEARS = range(1800, 2200)  # others are mistyped, and may be too far away for pandas
 FEWEST_DAYS = 100  # less has no windows to learn from, to compare on and to judge by
 HIGHEST = 1e7  # of a price in money; a share of Berkshire Hathaway costs less than a tenth of it
 SPLIT = 0.4  # share of a price; a change like that in one day is rarer than a split
@@ -33,8 +34,9 @@ SCHEMA = pa.DataFrameSchema(
 def named(raw: pd.DataFrame) -> pd.DataFrame:
     """Return the wanted columns under their names in small letters; raises PriceError if one is missing."""
     found = raw.rename(columns=lambda name: str(name).strip().lower().replace(" ", "_"))
-    for name in COLUMNS:
-        if (count := list(found.columns).count(name)) != 1:
+    for name in (*COLUMNS, "adj_close"):
+        count = list(found.columns).count(name)
+        if count > 1 or (not count and name in COLUMNS):
             raise PriceError(
                 f"expected the columns {', '.join(COLUMNS)}, each once, and adj_close if there is one; "
                 f"{name} {'is missing' if not count else 'stands twice'} in {', '.join(map(str, raw.columns))[:200]}. "
@@ -47,7 +49,7 @@ def parse_dates(text: pd.Series) -> pd.DatetimeIndex:
     """Return the days as midnight UTC; raises PriceError at the first value that is no date."""
     text = text.astype("str").str.strip()
     days = pd.to_datetime(text.str[:10], format="%Y-%m-%d", errors="coerce", utc=True)
-    if (bad := days.isna()).any():
+    if (bad := ~(days.dt.year.isin(YEARS) & text.str[10:].str.match(r"$|[ T]\d"))).any():
         row = bad.idxmax()
         raise PriceError(f"row {row}: expected a date such as 2013-02-28, found {text[row]!r}. Correct it.")
     return pd.DatetimeIndex(days, name="date").as_unit("ns")
@@ -99,7 +101,8 @@ def adjust(prices: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """
     if "adj_close" in prices.columns:
         factor = prices["adj_close"] / prices["close"]
-        adjusted = prices[PRICES].mul(factor, axis=0).assign(volume=prices["volume"])
+        # The product can differ from adj_close in its last digit, which makes a rise of two equal days.
+        adjusted = prices[PRICES].mul(factor, axis=0).assign(close=prices["adj_close"], volume=prices["volume"])
         return adjusted, "adjusted for splits and dividends: the four prices are multiplied by adj_close / close"
     change = prices["close"].pct_change().abs()
     note = "not adjusted: the source has no adj_close, so splits and dividends look like losses"

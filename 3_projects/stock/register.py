@@ -77,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Register the trained models through the gate.")
     parser.add_argument("--candidates", default="newest", help="runs of train with commas between, or newest")
     parser.add_argument("--table-run", default="newest", help="run of transform whose holdout they are judged on")
-    parser.add_argument("--by", default="", help="who approves what passes; without a name nobody does")
+    parser.add_argument("--by", default="", help="who approves what passes; automatic without a name")
     parser.add_argument("--reason", default="", help="why, in a sentence")
     parser.add_argument("--env-manager", default="local", help="how the registry's steps get their environment")
     options = parser.parse_args()

@@ -20,10 +20,9 @@ class PriceError(Exception):
 
 
 def last_day(source: str, end: str) -> str:
-    """Return the last day that is asked for: for Yahoo yesterday (UTC), as the price of today is not final."""
-    if source == "yahoo" and end == "last":
-        return (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
-    return end
+    """Return the last day that is asked for: for Yahoo yesterday (UTC) at the most, as the price of today changes."""
+    yesterday = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
+    return yesterday if source == "yahoo" and (end == "last" or end > yesterday) else end
 
 
 def from_sample(symbol: str) -> pd.DataFrame:

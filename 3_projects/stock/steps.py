@@ -8,7 +8,7 @@ from pathlib import Path
 
 import mlflow
 from approaches import APPROACHES
-from cache import Step
+from cache import Step, digest
 from mlflow.exceptions import MlflowException
 from sources import last_day
 
@@ -47,20 +47,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def aliases() -> dict[str, str]:
-    """Return the versions behind the aliases of both registered models, as text by name; none for one that is missing.
+def aliases(name: str) -> dict[str, str]:
+    """Return the versions behind the aliases of a registered model; none if it is not there."""
+    try:
+        return mlflow.MlflowClient().get_registered_model(name).aliases
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return {}
+        raise
 
-    The gate and the approval have to be asked again if a person has changed them since.
+
+def to_use() -> dict[str, str]:
+    """Return what register has seen to, so that it judges again if nothing is left.
+
+    A person's rollback alone is no reason to judge the same models again, as that could undo it.
     """
     state = {}
     for name in REGISTERED:
-        try:
-            known = mlflow.MlflowClient().get_registered_model(name).aliases
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            known = {}
-        state |= {f"the {alias} of {name}": known.get(alias, "none") for alias in ("candidate", "production")}
+        known = aliases(name)
+        state[f"a version of {name} in production"] = "there" if "production" in known else "missing"
+        if "candidate" in known:  # a person has to approve it, or nobody has come to it yet
+            state[f"the waiting version of {name}"] = known["candidate"]
     return state
 
 
@@ -102,10 +109,10 @@ def list_steps(options: argparse.Namespace) -> dict[str, Step]:
             "stock",
             "register",
             code=CODE["register"],
-            files=tuple(sorted((HERE.parent / "registry").glob("*.py"))),
+            files=tuple(path for path in sorted((HERE.parent / "registry").glob("*")) if path.name != "rules.yaml"),
             runs=judged,
             after=("evaluate",),
-            state=aliases,
+            state=to_use,
         ),
     }
     model = {"registered_model": options.registered_model}
@@ -128,6 +135,9 @@ def list_steps(options: argparse.Namespace) -> dict[str, Step]:
             places={"input": options.input, "output": options.output},
             files=() if options.input == "newest" else (PROJECT_ROOT / options.input,),
             after=("register",),
-            state=lambda: aliases() | {"the scored file": "there" if output.is_file() else "missing"},
+            state=lambda: {
+                "the version in production": aliases(options.registered_model).get("production", "none"),
+                "the scored file": digest(output.read_bytes())[:12] if output.is_file() else "missing",
+            },
         )
     return found

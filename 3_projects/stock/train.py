@@ -14,7 +14,7 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 import yaml
-from approaches import APPROACHES, PRICE, fit_estimator, fit_network
+from approaches import APPROACHES, DIRECTION, PRICE, fit_estimator, fit_network
 from handover import HandoverError, find_run, read_table
 from mlflow.models import infer_signature
 from mlflow_ftp.preflight import preflight
@@ -72,10 +72,17 @@ def main() -> None:
         mlflow.set_tag("step", f"stock.{options.model}")
         try:
             run = find_run(options.table_run, "stock.transform")
+            table = read_table(run, "table.parquet")
+            known = table.loc[table["split"] == "train", "up"].unique()
+            if approach.target == DIRECTION and len(known) < 2:
+                found = "rises" if known[0] else "days without a rise"
+                raise HandoverError(
+                    f"expected rises and other days in the training part of run {run.info.run_id}, found only {found}. "
+                    "Take other prices, or train a model of the price."
+                )
         except HandoverError as error:
             mlflow.set_tag("error", str(error))
             sys.exit(f"train: {error}")
-        table = read_table(run, "table.parquet")
         closes, target = closes_of(table), approach.target
         parts = {name: table[table["split"] == name] for name in ("train", "validation")}
         tags = {name: run.data.tags[name] for name in ("symbol", "source", "table_sha256")}

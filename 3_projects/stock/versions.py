@@ -70,9 +70,10 @@ def check_approved(version: Version) -> None:
     tags = client.get_registered_model(version.name).tags
     try:
         entries = [json.loads(text) for key, text in tags.items() if re.fullmatch(r"ledger\.\d+", key)]
-    except ValueError:
+        approved = {entry["to"] for entry in entries if entry["action"] in ("approve", "rollback")}
+    except (ValueError, KeyError, TypeError):
         raise Refused(f"the ledger of {version.name} can't be read any more; look at it with: {LEDGER}") from None
-    if not any(entry["action"] in ("approve", "rollback") and entry["to"] == version.number for entry in entries):
+    if version.number not in approved:
         raise Refused(
             f"expected an approved version, found no approval of {version.title} in the ledger. Approve it with: "
             f"{APPROVE} -P registered_model={version.name} -P version={version.number} -P by=NAME -P reason=WHY"

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import glob
 import os
 import re
 import uuid
@@ -13,7 +14,7 @@ import numpy as np
 from versions import Refused
 
 # What float() takes but no export writes, such as 1_000 or nan, is no price.
-NUMBER = re.compile(r"\s*\+?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+NUMBER = re.compile(r"\s*\+?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 LARGEST = 1e30  # every model.py refuses what is larger, as a float32 in a model would soon overflow
 
 Row = tuple[int, list[str]]  # the number of its last line in the file, the header being line 1; and its cells
@@ -82,11 +83,13 @@ class Output:
 
     def __init__(self, path: Path, header: list[str]):
         """Open it and write the header; raises Refused if nothing can be written there."""
+        if not path.name:
+            raise Refused(f"expected the name of a file for the output, found {path}. Give it with -P output=PATH")
         self.path = path
         self.beside = path.with_name(f".{path.name}.partial-{uuid.uuid4().hex}")
         with self._plain_words():
             path.parent.mkdir(parents=True, exist_ok=True)
-            for leftover in path.parent.glob(f".{path.name}.partial-*"):
+            for leftover in path.parent.glob(f".{glob.escape(path.name)}.partial-*"):
                 leftover.unlink()
             self.file = self.beside.open("w", encoding="utf-8", errors="surrogateescape", newline="")
         self.writer = csv.writer(self.file, lineterminator="\n")

@@ -39,7 +39,9 @@ def test_docker_compose_can_read_the_file_with_the_example_s_settings_and_not_wi
     if status == 0:
         read = yaml.safe_load(done.stdout)["services"]
         assert len(read) == 6
-        assert "0.0.0.0:2121:2121/tcp" in read["ftp"]["ports"]
+        # Version 1 writes a port as text, version 2 as its parts.
+        first = read["ftp"]["ports"][0]
+        assert first == "0.0.0.0:2121:2121/tcp" or (first["host_ip"], first["published"]) == ("0.0.0.0", "2121")
         assert (
             read["mlflow"]["environment"]["MLFLOW_DEFAULT_ARTIFACT_ROOT"] == "ftps://mlflow.example.org:2121/artifacts"
         )
@@ -84,6 +86,7 @@ def test_the_images_get_what_they_need_and_no_secret_and_no_state(tmp_path):
         "server/mlflow-ftp/pyproject.toml",
     }
     left = {".git/config", ".venv/bin/python", "server/.env", "report/.env", "server/compose/secrets/key.pem"}
+    left |= {"server/ftp_tls/key.pem", "server/basic_auth.db", "certificate.pem"}
     left |= {"server/mlruns.db", "server/mlruns.db-wal", "server/ftp_root/artifacts/1/model", "server/logs/mlflow.log"}
     left |= {"server/reports/week.html", "3_projects/rf/mlruns/0/meta.yaml", "1_starting_point/opsd/germany.csv"}
     left |= {

@@ -225,6 +225,16 @@ def test_a_version_that_nobody_has_approved_is_not_deployed(registered, refused,
     assert keys(s3) == []
 
 
+@pytest.mark.parametrize("text", ["{}", "[]", "5", "no JSON"])
+def test_a_ledger_that_can_not_be_read_is_told(registered, refused, text):
+    client = mlflow.MlflowClient()
+    client.set_registered_model_tag(MODEL, "ledger.999999", text)
+    try:
+        assert f"the ledger of {MODEL} can't be read any more" in refused()
+    finally:
+        client.delete_registered_model_tag(MODEL, "ledger.999999")
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -239,6 +249,9 @@ def test_a_version_that_nobody_has_approved_is_not_deployed(registered, refused,
         ({"endpoint": "ftp://127.0.0.1"}, "found 'ftp://127.0.0.1'"),
         ({"endpoint": "http://s3.example.org"}, "expected an endpoint with https, .* found http://s3.example.org"),
         ({"endpoint": "http://10.0.0.1:9000"}, "expected an endpoint with https"),
+        ({"endpoint": "https://exa mple.org"}, "expected an endpoint such as https://s3.example.org in -P endpoint="),
+        ({"prefix": "stock/../other"}, r"expected letters, digits, and - _ \. in the prefix .*, found '\.\.'"),
+        ({"prefix": "mo#dels"}, "found 'mo#dels'"),
         ({"endpoint": "https://me:secret-word@s3.example.org"}, "without user and password, found one with them"),
     ],
 )
@@ -257,6 +270,10 @@ def test_an_endpoint_that_is_away_is_named(refused, free_port):
 def test_an_endpoint_of_the_environment_has_to_be_safe_as_well(refused, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://s3.example.org")
     assert "expected an endpoint with https" in refused(endpoint="")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://me:secret-word@host_x")
+    said = refused(endpoint="")
+    assert "in AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, found none" in said
+    assert "secret-word" not in said
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """What ingest takes, repairs and refuses; the sentence names the file, the place, and what to do."""
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,6 +38,26 @@ def test_the_four_prices_are_adjusted_for_splits_and_dividends(fetch):
         assert prices[name].iloc[69] == pytest.approx(raw[name][69] * 0.25)
         assert prices[name].iloc[70] == pytest.approx(raw[name][70] * 0.5)
     assert (prices["volume"] == 1000).all()
+
+
+def test_two_days_with_the_same_adjusted_price_have_the_same_price(fetch):
+    raw = rows()
+    raw["adj_close"] = 12.34
+    assert fetch(raw)[0]["close"].unique() == [12.34]
+
+
+def test_a_column_that_stands_twice_is_named(fetch):
+    raw = rows(adj_close=30.0).assign(**{"Adj Close": 30.0})
+    assert "adj_close stands twice in" in refused(fetch, raw)
+
+
+def test_of_yahoo_the_price_of_today_is_never_asked_for():
+    sources = load("sources")
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    for end in ("last", "2999-01-01", datetime.now(UTC).date().isoformat()):
+        assert sources.last_day("yahoo", end) == yesterday
+    assert sources.last_day("yahoo", "2020-01-01") == "2020-01-01"
+    assert sources.last_day("sample", "2999-01-01") == "2999-01-01"
 
 
 def test_prices_that_are_not_adjusted_name_the_day_that_looks_like_a_split(fetch):
@@ -106,6 +128,8 @@ def test_only_the_days_that_were_asked_for_are_kept(fetch):
     [
         ("1.1.2020", "last", "expected start as a date such as 2010-01-31, or first, found '1.1.2020'"),
         ("first", "now", "expected end as a date such as 2010-01-31, or last, found 'now'"),
+        ("1500-01-01", "last", "expected start as a date such as 2010-01-31, or first, found '1500-01-01'"),
+        ("first", "9999-12-31", "expected end as a date such as 2010-01-31, or last, found '9999-12-31'"),
         ("2021-01-01", "2020-01-01", "expected a start before the end, found 2021-01-01 and 2020-01-01"),
     ],
 )
@@ -113,10 +137,17 @@ def test_dates_that_mean_nothing_are_refused(start, end, sentence):
     assert sentence in refused(ingest.fetch, "MSFT", "sample", start, end)
 
 
-def test_a_date_that_is_none_is_refused_by_its_row(fetch):
+@pytest.mark.parametrize("text", ["03/01/2020", "0202-01-06", "9999-12-31", "2020-01-06junk"])
+def test_a_date_that_is_none_is_refused_by_its_row(fetch, text):
     raw = rows()
-    raw.loc[3, "date"] = "03/01/2020"
-    assert "row 5: expected a date such as 2013-02-28, found '03/01/2020'" in refused(fetch, raw)
+    raw.loc[3, "date"] = text
+    assert f"row 5: expected a date such as 2013-02-28, found '{text}'" in refused(fetch, raw)
+
+
+def test_a_time_of_day_behind_the_date_is_harmless(fetch):
+    raw = rows()
+    timed = raw.assign(date=raw["date"] + " 16:00:00")
+    pd.testing.assert_frame_equal(fetch(timed)[0], fetch(raw)[0])
 
 
 @pytest.mark.parametrize(

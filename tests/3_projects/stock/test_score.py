@@ -111,6 +111,7 @@ def test_a_bad_row_is_named_by_its_line_and_has_no_prediction(score, tmp_path):
         },
         line(close_5='"12,5"'): f"{price}'12,5'",
         line(close_5="1" * 60): f"{price}'{'1' * 40}'",
+        line(close_6="2" * 100_000 + "x"): f"expected a price above zero in close_6, found '{'2' * 40}'",
         line() + ",1,2": "expected 15 values, as many as the header has, found 16",
         "20,20": "expected 15 values, as many as the header has, found 2",
     }
@@ -167,6 +168,16 @@ def test_an_output_that_cannot_be_written_is_named(score, tmp_path):
     for output in ("folder.csv", "windows.csv/scored.csv"):
         with pytest.raises(stock_score.Refused, match=f"{output}: .* Give another output"):
             score(HEADER + line(), output)
+    with pytest.raises(stock_score.Refused, match="expected the name of a file for the output, found /"):
+        score(HEADER + line(), "/")
+
+
+def test_only_what_a_killed_job_has_left_of_the_same_output_is_removed(score, tmp_path):
+    own, other = tmp_path / ".a[1].csv.partial-1", tmp_path / ".a1.csv.partial-1"
+    own.touch()
+    other.touch()
+    score(HEADER + line(), "a[1].csv")
+    assert (own.exists(), other.exists()) == (False, True)
 
 
 def test_a_full_disk_is_told_and_an_older_output_stays(score, tmp_path):

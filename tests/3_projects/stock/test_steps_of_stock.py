@@ -100,7 +100,19 @@ def test_a_step_that_finds_nothing_names_the_command_that_makes_it(handover, run
     sentence = refusal(handover, handover.find_run, "0" * 32, "stock.ingest")
     assert sentence == f"{'0' * 32} is no run on this tracking server. Make one with: {again}"
     sentence = refusal(handover, handover.find_run, run.info.run_id, "stock.ingest")
-    assert f"expected a run of stock.ingest, found {run.info.run_id}, a run of stock.transform." in sentence
+    found = f"found {run.info.run_id}, a run of stock.transform that is FINISHED."
+    assert f"expected a finished run of stock.ingest, {found}" in sentence
+
+
+def test_a_run_that_failed_or_whose_table_is_gone_is_refused(handover, run):
+    client = mlflow.MlflowClient()
+    broken = client.create_run(run.info.experiment_id, tags={"step": "stock.transform"}).info.run_id
+    client.set_terminated(broken, "FAILED")
+    sentence = refusal(handover, handover.find_run, broken, "stock.transform")
+    assert f"found {broken}, a run of stock.transform that is FAILED. Make one with: mlflow run" in sentence
+    sentence = refusal(handover, handover.read_table, run, "table.parquet")
+    assert sentence.startswith(f"the artifact table.parquet of run {run.info.run_id} can't be fetched. Make it anew")
+    assert sentence.endswith("-e transform")
 
 
 def test_models_of_another_table_are_not_judged(handover, run):

@@ -260,6 +260,29 @@ def test_what_beats_the_naive_forecasts_is_in_production_and_the_ledger_says_tha
     assert "is in production now" in runs["register"].data.tags[f"verdict.{name}"]
 
 
+def test_another_input_is_scored_though_the_same_one_was_scored_before(main, runs, given, tmp_path):
+    kept = given["output"].read_bytes()
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    given["output"].write_text("of another input")
+    try:
+        line = said(script("main", "--dry-run", *options).stdout)["score"]
+    finally:
+        given["output"].write_bytes(kept)
+    assert re.fullmatch(r"would run: the scored file is \w{12}, and was \w{12} when it ended", line)
+
+
+def test_a_person_s_rollback_is_no_reason_to_judge_again(main, runs, given):
+    client = mlflow.MlflowClient()
+    version = client.get_model_version_by_alias("stock_price", "production").version
+    other = next(str(number) for number in (1, 2) if str(number) != version)
+    client.set_registered_model_alias("stock_price", "production", other)
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    try:
+        assert said(script("main", "--dry-run", *options).stdout)["register"].startswith("would reuse run ")
+    finally:
+        client.set_registered_model_alias("stock_price", "production", version)
+
+
 def test_whoever_approves_says_why():
     done = script("register", "--by", "Ada")
     assert (done.returncode, done.stdout) == (1, "")
@@ -282,13 +305,14 @@ def test_a_step_that_fails_stops_main_with_its_own_sentence(mlflow_run, tmp_path
 
 @pytest.fixture
 def walk(other_servers, tmp_path, monkeypatch) -> str:
-    """Return the run of a table of a random walk, on servers where nothing is in production."""
+    """Return the run of a table of a random walk, on servers where nothing is in production; no training day rises."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", other_servers.tracking_uri)
     closes = 40 * np.exp(np.cumsum(np.random.default_rng(2).normal(scale=0.01, size=600)))
     frame = rows(600, closes)
     prices = frame.set_index(pd.DatetimeIndex(pd.to_datetime(frame["date"], utc=True)))
     path = tmp_path / "table.parquet"
     table = load("windows").make_table(prices, 14, 0.5)
+    table.loc[table["split"] == "train", "up"] = 0.0
     table.attrs = {"source": "made by a test"}
     table.to_parquet(path)
     client = mlflow.MlflowClient()
@@ -301,6 +325,9 @@ def walk(other_servers, tmp_path, monkeypatch) -> str:
 
 def test_a_gate_that_lets_nothing_through_is_a_result_and_no_error(walk):
     where = {"MLFLOW_EXPERIMENT_NAME": "stock walk"}
+    fell = script("train", "--model", "xgboost", "--table-run", walk, **where)
+    assert fell.returncode == 1
+    assert "expected rises and other days in the training part of" in fell.stderr.splitlines()[-1]
     trained = script("train", "--model", "moving_average", "--table-run", walk, **where)
     assert trained.returncode == 0, trained.stderr
     done = script("register", "--table-run", walk, **where)
