@@ -48,8 +48,8 @@ def create_report(workflow):
 
 
 @pytest.fixture(scope="module")
-def report(workflow, root, tmp_path_factory):
-    """Type the command of the README, and return the page that it makes."""
+def typed(workflow, root, tmp_path_factory) -> tuple[Path, str]:
+    """Type the command of the README, and return the page that it makes, and its run's id."""
     folder = tmp_path_factory.mktemp("reports")
     done = subprocess.run(
         [sys.executable, "report/create_report.py", "--output", folder],
@@ -62,9 +62,14 @@ def report(workflow, root, tmp_path_factory):
     assert done.returncode == 0, done.stderr
     assert "Downloading" not in done.stderr
     assert done.stdout.splitlines()[0] == f"report: {folder / '2013-W34.html'}"
-    assert re.fullmatch(r"report: logged as run \w+ in the experiment weekly_report", done.stdout.splitlines()[1])
+    logged = re.fullmatch(r"report: logged as run (\w+) in the experiment weekly_report", done.stdout.splitlines()[1])
     assert re.fullmatch(r"report: wind_solar version \d+ \(\w+\) on Simulated sample: .*", done.stdout.splitlines()[2])
-    return folder / "2013-W34.html"  # the small CSV ends on Saturday 31 August 2013
+    return folder / "2013-W34.html", logged[1]  # the small CSV ends on Saturday 31 August 2013
+
+
+@pytest.fixture(scope="module")
+def report(typed) -> Path:
+    return typed[0]
 
 
 def production():
@@ -102,8 +107,8 @@ def test_the_report_names_model_data_and_code(report, root):
     assert re.search(r"<td>[^<]*pandas==\d", page)
 
 
-def test_the_report_is_an_artifact_of_a_run_that_names_the_version_and_the_verdict(report):
-    run = runs("2013-W34")[-1]
+def test_the_report_is_an_artifact_of_a_run_that_names_the_version_and_the_verdict(typed):
+    report, run = typed[0], mlflow.get_run(typed[1])
     assert run.data.tags["model_version"] == production().version
     assert run.data.tags["step"] == "report"
     assert f"The model this week: {run.data.tags['verdict']}" in report.read_text(encoding="utf-8")
