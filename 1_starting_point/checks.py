@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 from mlflow import MlflowClient
-from steps import NotYet, Skipped, Wrong
+
+from server.steps import NotYet, Skipped, Wrong
 
 HERE = Path(__file__).resolve().parent
 COLUMNS = ["utc_timestamp", "solar_GW", "wind_GW", "windspeed", "temperature", "rad_horizontal", "rad_diffuse"]
@@ -22,10 +23,10 @@ def sample(client: MlflowClient) -> None:
     make = "python 1_starting_point/simulate.py"
     try:
         with (HERE / "germany.csv").open(encoding="utf-8-sig", newline="") as file:
-            found = next(csv.reader(file), [])
+            header = next(csv.reader(file), [])
     except FileNotFoundError:
         raise NotYet("1_starting_point/germany.csv is not there. Make it again.", make) from None
-    if missing := [column for column in COLUMNS if column not in found]:
+    if missing := [column for column in COLUMNS if column not in header]:
         raise Wrong(f"1_starting_point/germany.csv has no column `{missing[0]}`. Make it again.", make)
 
 

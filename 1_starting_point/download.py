@@ -16,39 +16,27 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import requests
-from opsd import SERIES, TIME, WEATHER, Package, RawError, write_table
+import httpx
+from opsd import SERIES, TIME, WEATHER, Package, write_table
 from tqdm import tqdm
-from urllib3 import exceptions as net
+
+from forecasting.errors import UserError
+from forecasting.files import replacing
 
 FOLDER = Path(__file__).resolve().parent
 COMMAND = "python 1_starting_point/download.py"
 SEE_HELP = f"for another address see: {COMMAND} --help"
-CHUNK = 1 << 18  # bytes
 ATTEMPTS, PAUSE = 4, 0.5  # to receive one file, each going on where the one before was cut; seconds between them
 BUSY = (502, 503, 504)
-REASONS = (  # from the special to the general: urllib3 derives the first from the second, that from the third
-    (net.NameResolutionError, "the host name was not found (is there a network?)"),
-    (net.NewConnectionError, "no connection could be made (is there a network?)"),
-    (net.TimeoutError, "no answer came in time (--timeout allows for more)"),
-    (net.SSLError, "its certificate was not accepted"),
-    (net.ProtocolError, "the connection was lost"),
-)
 
 
-class DownloadError(Exception):
-    """What a person can act on, in one sentence."""
-
-
-class TryAgain(Exception):
-    """What another attempt may mend, in a few words."""
-
-
-def explain(error: Exception) -> str:
-    """Say in a few words why a connection failed; requests and urllib3 wrap the reason in each other."""
-    inner = error.args[0] if isinstance(error, requests.RequestException) and error.args else error
-    inner = getattr(inner, "reason", None) or inner
-    return next((words for kind, words in REASONS if isinstance(inner, kind)), f"{type(inner).__name__}: {inner}")
+def explain(error: httpx.HTTPError) -> str:
+    """Return in a few words why a file didn't arrive."""
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer came in time (--timeout allows for more)"
+    if isinstance(error, httpx.ConnectError):
+        return f"no connection could be made ({error}; is there a network?)"
+    return f"the connection was lost ({error})" if isinstance(error, httpx.TransportError) else str(error)
 
 
 def size_of(path: Path) -> int:
@@ -56,72 +44,64 @@ def size_of(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def read_note(path: Path) -> dict:
-    """Return `url`, `validator` (ETag or date) and `bytes` of what was received last, {} if that is not known."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-
-
 def receive(url: str, part: Path, note: Path, timeout: float) -> None:
-    """Receive the file at `url`, or what `part` lacks of it.
+    """Receive the file at `url`, or what `part` lacks of it; `note` keeps where the part came from, and its version.
 
-    Raises TryAgain, or an error of requests or urllib3, when another attempt may go on; else DownloadError.
+    Raises httpx.HTTPError if another attempt may go on, else UserError.
     """
-    have, known, headers = size_of(part), read_note(note), {"Accept-Encoding": "identity"}
-    if have and known.get("url") == url:
-        if have == known.get("bytes"):
-            return
-        if known.get("validator"):
-            # If-Range: a file that has changed meanwhile is sent whole instead of being glued to the old part.
-            headers |= {"Range": f"bytes={have}-", "If-Range": known["validator"]}
-    with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
+    have, headers = size_of(part), {"Accept-Encoding": "identity"}
+    source, validator = json.loads(note.read_text(encoding="utf-8")) if note.exists() else ("", None)
+    if have and source == url and validator:
+        # If-Range: the server sends a file that has changed in full, so it is not appended to the old part.
+        headers |= {"Range": f"bytes={have}-", "If-Range": validator}
+    with httpx.stream("GET", url, headers=headers, timeout=timeout, follow_redirects=True) as response:
         status, sent = response.status_code, response.headers
         if status in BUSY:
-            raise TryAgain(f"the server is busy ({status} {response.reason})")
+            raise httpx.HTTPError(f"the server is busy ({status} {response.reason_phrase})")
         if status == 416 or (status == 206 and not sent.get("Content-Range", "").startswith(f"bytes {have}-")):
             part.unlink(missing_ok=True)
-            raise TryAgain("what the server has does not continue the part")
+            raise httpx.HTTPError("what the server has does not continue the part")
         if status not in (200, 206):
-            raise DownloadError(f"{url}: expected the file, found the answer {status} {response.reason}; {SEE_HELP}")
+            raise UserError(f"{url}: expected the file, found the answer {status} {response.reason_phrase}; {SEE_HELP}")
         start = have if status == 206 else 0
         total = start + int(sent["Content-Length"]) if "Content-Length" in sent else None
-        # read1 gives what has arrived instead of waiting for a full chunk: whoever stops a slow download loses nothing.
-        chunk = response.raw.read1(CHUNK)
+        chunks = response.iter_raw()  # as they arrive: whoever stops a slow download loses nothing
+        chunk = next(chunks, b"")
         if not start and chunk.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
-            raise DownloadError(f"{url}: expected a CSV file, found a web page; {SEE_HELP}")
+            raise UserError(f"{url}: expected a CSV file, found a web page; {SEE_HELP}")
         bar = tqdm(total=total, initial=start, desc=part.stem, unit="B", unit_scale=True, disable=None)
-        with bar, part.open("ab" if start else "wb") as file:
+        with bar, part.open("ab" if start else "wb", buffering=0) as file:
             if not start:  # only now that the old part is emptied: the note must not describe its bytes
                 tag = sent.get("ETag", "W/")  # a weak tag does not promise equal bytes
                 validator = sent.get("Last-Modified") if tag.startswith("W/") else tag
-                note.write_text(json.dumps({"url": url, "validator": validator, "bytes": total}), encoding="utf-8")
+                with replacing(note) as written:
+                    written.write_text(json.dumps([url, validator]), encoding="utf-8")
             while chunk:
                 file.write(chunk)
                 bar.update(len(chunk))
-                chunk = response.raw.read1(CHUNK)
+                chunk = next(chunks, b"")
 
 
 def fetch(url: str, target: Path, timeout: float, force: bool) -> None:
-    """Download `url` to `target`, unless it is there and whole; `timeout` in seconds for each wait."""
-    part, note = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.json")
-    size, known = size_of(target), read_note(note)
-    if size and not force and known.get("url", url) == url and (known.get("bytes") or size) == size:
-        print(f"{target}: {size / 1e6:.1f} MB are already here, nothing to download (--force fetches it anew)")
+    """Download `url` to `target`, unless it is there; `timeout` in seconds for each wait."""
+    part, note = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
+    if target.exists() and not force:
+        print(
+            f"{target}: {size_of(target) / 1e6:.1f} MB are already here, nothing to download (--force fetches it anew)"
+        )
         return
     for attempt in range(1, ATTEMPTS + 1):
         try:
             receive(url, part, note, timeout)
             break
-        except (requests.RequestException, net.HTTPError, TryAgain) as error:
-            reason = str(error) if isinstance(error, TryAgain) else explain(error)
-            lost = f"{url}: {reason}; {size_of(part) / 1e6:.1f} MB are kept in {part}"
+        except httpx.HTTPError as error:
+            lost = f"{url}: {explain(error)}; {size_of(part) / 1e6:.1f} MB are kept in {part}"
             if attempt == ATTEMPTS:
-                raise DownloadError(f"{lost} and the same command goes on: {COMMAND}") from error
+                raise UserError(f"{lost} and the same command goes on: {COMMAND}") from error
             print(f"{lost}; attempt {attempt + 1} of {ATTEMPTS} goes on")
             time.sleep(PAUSE * (attempt - 1))
     part.replace(target)
+    note.unlink()
     print(f"{target}: {size_of(target) / 1e6:.1f} MB, downloaded")
 
 
@@ -133,9 +113,9 @@ def build(urls: dict[Package, str], folder: Path, timeout: float, force: bool) -
         fetch(url, raw[package], timeout, force)
     try:
         table = write_table(raw, urls, folder)
-    except RawError as error:
+    except UserError as error:
         left = f"{folder / 'germany.csv'}, to be made of {' and '.join(map(str, raw.values()))}, is left as it was"
-        raise DownloadError(f"{error}; {left}; fetch them anew: {COMMAND} --force") from error
+        raise UserError(f"{error}; {left}; fetch them anew: {COMMAND} --force") from error
     root, target = FOLDER.parent, (folder / "germany.csv").resolve()
     shown = target.relative_to(root).as_posix() if target.is_relative_to(root) else f'"{target}"'
     print(f"{shown}: {len(table)} hours, {table[TIME].min()} to {table[TIME].max()}")
@@ -169,7 +149,7 @@ def main(argv: list[str] | None = None) -> int:
     urls = {SERIES: options.time_series_url, WEATHER: options.weather_url}
     try:
         build(urls, options.output, options.timeout, options.force)
-    except DownloadError as error:
+    except UserError as error:
         print(error, file=sys.stderr)
     except KeyboardInterrupt:
         kept = f"{options.output / 'raw'} keeps what has arrived and the same command goes on"

@@ -17,7 +17,7 @@ import pandas as pd
 SEED = 12
 YEARS = [2013, 2014, 2015, 2016]
 # Calibrated on these published figures: means of the real series by month (January to December, all four years) and by
-# year, from Open Power System Data (see SOURCES). The units are those of FIELDS.
+# year, from Open Power System Data (see SOURCES). The units are those of SCHEMA.
 MONTHS = {
     "solar_GW": [0.77, 1.81, 3.65, 5.22, 5.63, 6.41, 6.52, 5.84, 4.38, 2.51, 1.36, 0.94],
     "wind_GW": [10.04, 8.96, 7.61, 6.16, 6.04, 4.63, 4.90, 4.80, 5.42, 6.33, 9.35, 12.42],
@@ -39,14 +39,8 @@ CAPACITY = {"solar_GW": [33.0, 36.0, 38.0, 39.5, 41.0], "wind_GW": [31.0, 34.0, 
 HUB_WIND = [1.0, 1.02, 1.10, 1.13]
 # How sunny a month is (log odds): with it, clear sky and clouds come near the published radiation.
 SUNNY = [0.0, 0.5, 0.7, 0.65, 0.55, 0.65, 0.9, 0.75, 0.9, 0.5, 0.1, 0.1]
-FIELDS = {  # name: (unit, description)
-    "solar_GW": ("GW", "Solar power fed in"),
-    "wind_GW": ("GW", "Wind power fed in, on land and at sea"),
-    "windspeed": ("m/s", "Wind speed at 10 m, mean of the country"),
-    "temperature": ("degrees C", "Air temperature, mean of the country"),
-    "rad_horizontal": ("W/m2", "Direct radiation on the horizontal, mean of the country"),
-    "rad_diffuse": ("W/m2", "Diffuse radiation on the horizontal, mean of the country"),
-}
+# What the columns are called, their units, roles and plausible ranges: the schema of the table that is made of them.
+SCHEMA = json.loads((Path(__file__).parents[1] / "3_projects" / "data" / "schema.json").read_text(encoding="utf-8"))
 
 
 def smooth_noise(rng, hours, memory, smoothing):
@@ -161,7 +155,7 @@ def weather(rng, index):
 
 
 def simulate(seed=SEED):
-    """Return the sample, columns as in FIELDS, indexed by the start of the hour (UTC)."""
+    """Return the sample, columns as in SCHEMA, indexed by the start of the hour (UTC)."""
     rng = np.random.default_rng(seed)
     index = pd.date_range("2013-01-01", "2016-12-31 23:00", freq="h", tz="UTC", name="utc_timestamp")
     n = len(index)
@@ -174,12 +168,12 @@ def simulate(seed=SEED):
     doubt *= 0.55 * smooth_noise(rng, n, 4, 2) + 0.6 * smooth_noise(rng, n, 30, 2)
     heated = 1 - 0.004 * (frame.temperature + light / 40 - 25)  # silicon loses 0.4 % per degree above 25 (IEC 61215)
     solar = installed(index, "solar_GW") * light / 1000 * heated * np.exp(doubt)
-    # The real weather columns stand an hour late while summer time lasts. The sample keeps that: without it, radiation
+    # The real weather columns are an hour late during summer time. The sample keeps that: without it, radiation
     # alone would tell solar power nearly as well as radiation and the hour do, and models would rank differently.
     late = index.tz_convert("Europe/Berlin").tz_localize(None) - index.tz_localize(None) > pd.Timedelta(hours=1)
     frame[late] = frame.shift(1)[late]
     frame["solar_GW"], frame["wind_GW"] = calibrate(solar, index, "solar_GW"), calibrate(wind, index, "wind_GW")
-    return frame[list(FIELDS)].round(3) + 0.0  # plus zero turns -0.0 into 0.0
+    return frame[[field["name"] for field in SCHEMA["fields"][1:]]].round(3) + 0.0  # plus zero turns -0.0 into 0.0
 
 
 def describe(seed):
@@ -190,14 +184,12 @@ def describe(seed):
         "extremes, correlations and autocorrelations of the real series of Open Power System Data (the sources). "
         "As in the real series, the weather columns stand an hour late while summer time lasts."
     )
-    fields = [{"name": "utc_timestamp", "type": "datetime", "unit": "UTC", "description": "Start of the hour"}]
-    fields[0]["format"] = "%Y-%m-%d %H:%M:%S%z"
-    fields += [{"name": k, "type": "number", "unit": unit, "description": text} for k, (unit, text) in FIELDS.items()]
     resource = {"name": "germany", "path": "germany.csv", "title": title, "description": story}
-    resource["schema"] = {"fields": fields, "primaryKey": "utc_timestamp"}
+    resource["schema"] = {"fields": SCHEMA["fields"], "primaryKey": "utc_timestamp"}
     dois = ["10.25832/time_series/2019-06-05", "10.25832/weather_data/2019-04-09"]
     sources = [{"title": "Open Power System Data, for calibration", "path": f"https://doi.org/{doi}"} for doi in dois]
-    return {"name": "germany-simulated", "title": title, "sources": sources, "resources": [resource]}
+    about = {"name": "germany-simulated", "title": title, "place": SCHEMA["place"], "time_zone": SCHEMA["time_zone"]}
+    return about | {"sources": sources, "resources": [resource]}
 
 
 def main():

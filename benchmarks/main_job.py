@@ -1,32 +1,30 @@
-"""How long the main job takes, cold and with every step reused, beside a script that fits the same models untracked.
+"""How long the main job takes, cold and with every step reused, beside a script that fits the same models.
 
     python benchmarks/main_job.py
     python benchmarks/main_job.py --data CSV
 
-It starts from an empty folder on free ports. The environment has to be installed already. Ratios are to the plain
-script: what a user would otherwise have, with no tracking, registry, report or dashboard.
+Each round starts from an empty folder on free ports. The environment has to be installed already. The plain script is
+what a user would otherwise have, with no tracking, registry, report or dashboard.
 """
 
-import argparse
-import re
-import socket
-import subprocess
+import contextlib
+import os
 import sys
 import tempfile
-import time
-from pathlib import Path
+from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[1]
+from harness import ROOT, SAMPLE, call, free_port, options, print_ratios, take_turns
+
+# It runs in 3_projects/data.
 PLAIN = """
 import sys
-sys.path.insert(0, "3_projects/data")
 from pathlib import Path
 import keras
 from ingest import make_table
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 
-table, _ = make_table(Path(sys.argv[1]), 365)
+table, *_ = make_table(Path(sys.argv[1]), 365)
 train, validation = (table[table["split"] == part] for part in ("train", "validation"))
 targets = ["solar_GW", "wind_GW"]
 features = list(table.columns.drop([*targets, "split", "repaired"]))
@@ -44,42 +42,28 @@ network.fit(x, y, validation_data=unseen, epochs=30, batch_size=64, verbose=0, c
 """
 
 
-def free_port() -> str:
-    """Return a port on which nothing listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return str(listener.getsockname()[1])
-
-
-def timed(command: list) -> tuple[float, str]:
-    """Return how many seconds a command takes, and what it prints."""
-    start = time.perf_counter()
-    done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
-    return time.perf_counter() - start, done.stdout
+@contextlib.contextmanager
+def empty_state() -> Iterator[None]:
+    """Let workshop.py use an empty folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["WORKSHOP_STATE"] = folder
+        yield
 
 
 def main() -> None:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(description="Time the main job, cold and with every step reused.")
-    parser.add_argument("--data", type=Path, default=ROOT / "1_starting_point" / "germany.csv", help="the CSV")
-    data = parser.parse_args().data.resolve()
-    with tempfile.TemporaryDirectory() as state:
-        ports = [part for name in ("ftp", "mlflow", "dashboard") for part in (f"--{name}-port", free_port())]
-        command = [sys.executable, "workshop.py", "run", "--once", "--data", data, "--state", state, *ports]
-        plain, _ = timed([sys.executable, "-c", PLAIN, data])
-        cold, said = timed(command)
-        warm, _ = timed(command)
-    workflow = float(re.search(r"Training and judging the models: done in (\d+) s", said)[1])
-    print(f"{'':44}{'seconds':>8}{'ratio':>8}")
-    for name, seconds in (
-        ("plain script that fits the three models", plain),
-        ("the workflow alone, every step run", workflow),
-        ("workshop.py run --once, every step run", cold),
-        ("workshop.py run --once, every step reused", warm),
-    ):
-        print(f"{name:44}{seconds:8.1f}{seconds / plain:8.2f}")
+    data = options(__doc__.splitlines()[0], data=(str(SAMPLE), "the CSV"))
+    csv = ROOT / data.data
+    ports = [part for name in ("ftp", "mlflow", "dashboard") for part in (f"--{name}-port", free_port())]
+    job = [sys.executable, "workshop.py", "run", "--once", "--data", csv, *ports]
+    contenders = {
+        "plain script that fits the three models": lambda: call(
+            sys.executable, "-c", PLAIN, csv, cwd=ROOT / "3_projects" / "data"
+        ),
+        "workshop.py run --once, every step run": lambda: call(*job),
+        "workshop.py run --once, every step reused": lambda: call(*job),
+    }
+    print_ratios(take_turns(data.rounds, contenders, empty_state))
 
 
 if __name__ == "__main__":

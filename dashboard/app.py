@@ -1,4 +1,4 @@
-"""The dashboard: recorded and predicted wind and solar power, with the model that is in production.
+"""The dashboard: recorded and predicted values, with the model that is in production.
 
     python dashboard/app.py
 
@@ -9,63 +9,75 @@ within seconds, without a restart. For use by others there is dashboard/serve.py
 import argparse
 import logging
 import os
-import sys
-from pathlib import Path
 
 # A server that is away is asked again every few seconds anyway; MLflow's own seven tries would hide it for minutes, and
 # so would two minutes of patience with one that hangs.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import dashboard  # noqa: F401, before Dash: it clears the environment
+
+# isort: split
 import flask
-from dash import Dash, html
+from dash import Dash
 
 from dashboard import security, shell
-from dashboard.live import Live
-from dashboard.pages import model, next_days, overview, predictions
-from dashboard.settings import Settings, add_options, from_options
-from report.production import server_address
+from dashboard.follower import Follower
+from dashboard.model import page as model
+from dashboard.next_days import page as next_days
+from dashboard.overview import page as overview
+from dashboard.predictions import page as predictions
+from dashboard.settings import Settings, add_options
+from forecasting.options import read_options
+from forecasting.production import REGISTERED_MODEL
+from forecasting.tracking import choose_server, server_address
 
+# Each has TITLE, PATH, layout(subject) and register(app, follower, settings). A page follows the shell's stores
+# (shell.state_of) and its address, ``url`` (``pathname``, ``search``).
 PAGES = [overview, predictions, model, next_days]
 
 
-def create_app(live: Live, settings: Settings) -> Dash:
-    """Return the app that shows what ``live`` has."""
+def create_app(follower: Follower, settings: Settings) -> Dash:
+    """Return the app that shows what ``follower`` has."""
     app = Dash(__name__, title=shell.TITLE, update_title=None, index_string=shell.INDEX)
-    app.layout = lambda: shell.layout(live, settings, PAGES)
-    # Callbacks are checked against all pages, of which only one is there at a time.
-    app.validation_layout = html.Div([shell.layout(live, settings, PAGES), *(page.layout() for page in PAGES)])
-    shell.register(app, live, settings, PAGES)
+    app.config.suppress_callback_exceptions = True  # of the pages only one is there at a time
+    app.layout = lambda: shell.layout(follower, settings, PAGES)
+    shell.register(app, follower, settings, PAGES)
     for page in PAGES:
-        page.register(app, live, settings)
+        page.register(app, follower, settings)
 
     @app.server.get("/health")
     def health():
-        version = live.view.production.version if live.view else None
-        return flask.jsonify(model="wind_solar", version=version, problem=live.problem, mlflow=server_address())
+        version = follower.view.production.version if follower.view else None
+        return flask.jsonify(model=REGISTERED_MODEL, version=version, problem=follower.problem, mlflow=server_address())
 
     security.protect(app)
+    # Dash finishes its set-up with the first request, and does not let the second one wait (plotly/dash#3971).
+    app.server.test_client().get("/health")
     return app
 
 
 def start(settings: Settings) -> Dash:
-    """Return the app with a follower that has been started."""
+    """Return the app with a follower that has been started; ends the program if no server is named."""
+    choose_server("dashboard")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    # Every open page asks once a second; a line for each would hide what matters, and so would each short queue.
-    for name, level in (("werkzeug", logging.WARNING), ("waitress.queue", logging.ERROR)):
-        logging.getLogger(name).setLevel(level)
-    live = Live(settings.refresh)
-    live.start()
-    return create_app(live, settings)
+    # Every open page asks once a second; a line for each would hide what matters, and so would each short queue. That
+    # the tracking server is away is reported once, by follower.py.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    for name in ("waitress.queue", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("dashboard").info("following production on %s", server_address())
+    follower = Follower(settings.refresh)
+    follower.start()
+    return create_app(follower, settings)
 
 
 def main() -> None:
     """Serve the dashboard until Ctrl-C."""
-    parser = argparse.ArgumentParser(description="Recorded and predicted wind and solar power.")
+    parser = argparse.ArgumentParser(description="Show recorded and predicted values, with the model in production.")
     add_options(parser)
-    settings = from_options(parser.parse_args())
+    settings = read_options(parser, Settings)
     start(settings).run(host=settings.host, port=settings.port)
 
 

@@ -4,13 +4,16 @@ import json
 import os
 
 from mlflow import MlflowClient
-from mlflow_ftp.preflight import tracking_server
-from servers import HOST, get, listens
-from steps import NotYet, Wrong, version_with_alias
+
+from forecasting.tracking import server_address
+from server.servers import HOST, get, listens
+from server.steps import WORKFLOW, NotYet, Wrong, kept, version_with_alias
 
 
+@kept("chapter_3")
 def dashboard(client: MlflowClient) -> str:
     """Start the dashboard, which shows the model in production."""
+    production = str(version_with_alias(client, "wind_solar", "production", WORKFLOW).version)
     port = int(os.environ.get("DASHBOARD_PORT", "8050"))
     address = f"http://{HOST}:{port}"
     if not listens(port):
@@ -18,19 +21,17 @@ def dashboard(client: MlflowClient) -> str:
     try:
         health = json.loads(get(f"{address}/health") or "")
         version, server, problem = health["version"], health["mlflow"], health["problem"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, TimeoutError):
         raise Wrong(
-            f"Something answers on port {port}, but not the dashboard. Choose another port, and say so to the check: "
-            "set DASHBOARD_PORT.",
-            f"python dashboard/app.py --port {port + 1}",
+            f"Something answers on port {port}, but not the dashboard. Choose another port, in this terminal too.",
+            f"export DASHBOARD_PORT={port + 1}\npython dashboard/app.py",
         ) from None
-    if server.replace("localhost", HOST) != tracking_server().rstrip("/").replace("localhost", HOST):
+    if server.replace("localhost", HOST) != server_address().replace("localhost", HOST):
         raise Wrong(
             f"The dashboard on port {port} reads another MLflow server, {server}. Stop it, and start it in a terminal "
             "where MLFLOW_TRACKING_URI is set.",
             f"python dashboard/app.py --port {port}",
         )
-    production = version_with_alias(client, "wind_solar", "production", "").version
     if version != production:
         raise Wrong(
             f"The dashboard shows version {version}, and version {production} is in production. "

@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Error, expect, sync_playwright
 
@@ -19,7 +20,12 @@ SIZE = {"width": 1200, "height": 860}
 PATIENCE = 30_000  # milliseconds
 
 
-def picture(address: str, page: str, theme: str, browser: str, output: Path) -> None:
+def find_browser() -> str | None:
+    """Return the path of a browser that playwright can drive, if there is one."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def picture(address: str, page: str, theme: Literal["light", "dark"], browser: str, output: Path) -> None:
     """Write what a browser shows of a page when nothing is loading any more; raises playwright's Error."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
@@ -41,7 +47,7 @@ def main() -> None:
     parser.add_argument("--theme", default="light", choices=["light", "dark"], help="default: %(default)s")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("screenshot.png"), help="PNG file")
     options = parser.parse_args()
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    browser = find_browser()
     if browser is None:
         sys.exit("screenshot: no Chromium, Chrome or Edge is on the PATH; install one of them.")
     try:

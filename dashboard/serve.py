@@ -8,33 +8,32 @@ It listens on this machine only. For others to reach it, put a web server with H
 
 import argparse
 import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from dataclasses import dataclass
 
 import waitress
 
-from dashboard.app import start  # first, as it says how patient MLflow is to be
-from dashboard.settings import add_options, from_options
+from dashboard.app import start
+from dashboard.settings import Settings, add_options, number_from
+from forecasting.options import read_options
 
 
-def threads(text: str) -> int:
-    """Return a number of threads from 1 to 64."""
-    if text.isdecimal() and 1 <= int(text) <= 64:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"expected a number from 1 to 64, found {text!r}")
+@dataclass(frozen=True)
+class ServeSettings(Settings):
+    """The dashboard's settings, and the server's."""
+
+    threads: int = 8
 
 
 def main() -> None:
     """Serve the dashboard until Ctrl-C."""
-    parser = argparse.ArgumentParser(description="Recorded and predicted wind and solar power, for use by others.")
+    parser = argparse.ArgumentParser(description="Show the dashboard to others.")
     add_options(parser)
+    threads = number_from(int, 1, 64, "a number")
     parser.add_argument("--threads", type=threads, default=8, help="answers at the same time, default: %(default)s")
-    options = parser.parse_args()
-    settings = from_options(options)
+    settings = read_options(parser, ServeSettings)
     app = start(settings)
     try:
-        waitress.serve(app.server, host=settings.host, port=settings.port, threads=options.threads, ident=None)
+        waitress.serve(app.server, host=settings.host, port=settings.port, threads=settings.threads, ident=None)
     except OSError as error:
         sys.exit(
             f"serve: can't listen on {settings.host}, port {settings.port} ({error.strerror}). Choose another: --port"

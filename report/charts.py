@@ -1,6 +1,6 @@
-"""The figures of the report: small SVG drawings that stand in the page, the same bytes for the same numbers.
+"""The charts of the report: small SVG drawings inside the page, the same bytes for the same numbers.
 
-A chart is built once and drawn again for each week, since matplotlib takes longer to build axes than to draw them.
+A chart is built once and drawn again for each week, because matplotlib takes longer to build axes than to draw them.
 """
 
 import io
@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
-COLOURS = {"solar_GW": "#E69F00", "wind_GW": "#0072B2"}
+# Okabe and Ito's palette, which colour-blind readers can tell apart; a colour for each target.
+COLOURS = ["#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00"]
 PREDICTED, RANGE, GRID = "#222222", "#CCCCCC", "#DDDDDD"
 SIZE = (6.1, 3.0)  # inches, of 72 units each: on a phone, where it is shrunk most, its words can still be read
 FONT = 12
@@ -20,17 +20,17 @@ STYLE = {"svg.hashsalt": "report", "svg.fonttype": "none", "font.family": "sans-
 
 
 class Chart:
-    """Axes with a grid, in GW, drawn again and again with other lines."""
+    """Axes with a grid that are drawn again and again with other lines."""
 
     def __init__(self, ticks: list[float], width: float):
-        """Make the axes; ``ticks`` are where the grid stands on an x axis from 0 to ``width``."""
+        """Make the axes; ``ticks`` are the grid's places on an x axis from 0 to ``width``."""
         with mpl.rc_context(STYLE):
             self.figure = Figure(figsize=SIZE)
-            FigureCanvasSVG(self.figure)
+            self.canvas = FigureCanvasSVG(self.figure)
             self.figure.patch.set_visible(False)
             self.axes = self.figure.add_axes((0.09, 0.14, 0.895, 0.74))
             self.axes.set_xlim(0, width)
-            # Lines, since a tick that has no label costs as much time as one that has.
+            # Lines, because a tick without a label takes as long as one with a label.
             self.axes.xaxis.set_visible(False)
             x, y = np.repeat(ticks, 3), np.tile([0, 1, np.nan], len(ticks))
             across = self.axes.get_xaxis_transform()
@@ -41,7 +41,7 @@ class Chart:
             self.axes.patch.set_visible(False)
             for side in ("top", "right", "left"):
                 self.axes.spines[side].set_visible(False)
-            self.axes.text(0, 1.09, "GW", transform=self.axes.transAxes, ha="right", fontsize=FONT)
+            self.unit = self.axes.text(0, 1.09, "", transform=self.axes.transAxes, ha="right", fontsize=FONT)
             self.labels = []
 
     def label(self, places: list[float], texts: list[str]) -> None:
@@ -54,23 +54,24 @@ class Chart:
             for place, text in zip(places, texts, strict=True)
         ]
 
-    def draw(self, lines: list[tuple], band: tuple | None, title: str) -> str:
-        """Return the drawing as an SVG element that says ``title`` to those who can't see it.
+    def draw(self, unit: str, lines: list[tuple], band: tuple | None, title: str) -> str:
+        """Return the drawing as an SVG element, with ``title`` as its text for a screen reader.
 
         ``lines`` are tuples of x, y and matplotlib's properties of a line. ``band`` is x, low and high.
         """
+        self.unit.set_text(unit)
         artists = [self.axes.plot(x, y, clip_on=False, **style)[0] for x, y, style in lines]
         if band:
             x, low, high = band
             outline = np.concatenate([x, x[::-1]]), np.concatenate([low, high[::-1]])
-            # A patch and not fill_between, which would refer to an id that every figure of the page has.
+            # A patch, because fill_between refers to an id that every figure of the page would have.
             artists += self.axes.fill(*outline, color=RANGE, linewidth=0, clip_on=False, zorder=1.5)
         values = [np.asarray(y, dtype=float) for _, y, _ in lines] + ([np.asarray(band[2])] if band else [])
         top = max((float(np.nanmax(y)) for y in values if np.isfinite(y).any()), default=1.0)
         self.axes.set_ylim(0, 1.05 * max(top, 0.5))
         text = io.StringIO()
         with mpl.rc_context(STYLE):
-            self.figure.canvas.print_svg(text, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+            self.canvas.print_svg(text, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
         for artist in artists:
             artist.remove()
         return embedded(text.getvalue(), title)

@@ -1,17 +1,19 @@
 """The weekly report: it is written, and logged."""
 
 from mlflow import MlflowClient
-from steps import NotYet
+
+from server.steps import WORKFLOW, NotYet, runs_in, version_with_alias
 
 
 def report(client: MlflowClient) -> str:
     """Write the report of a week."""
-    experiment = client.get_experiment_by_name("weekly_report")
-    runs = client.search_runs([experiment.experiment_id], "attributes.status = 'FINISHED'") if experiment else []
-    pages = [file.path for run in runs[:1] for file in client.list_artifacts(run.info.run_id)]
-    if not pages:
-        raise NotYet("No report is logged in the experiment `weekly_report`.", "python report/create_report.py")
-    return f"{pages[0]}, with version {runs[0].data.tags.get('model_version')} of the model"
+    for run in runs_in(client, "weekly_report"):
+        # The door writes a report too, which shows no more than that `run` was typed.
+        if run.info.status == "FINISHED" and run.data.tags.get("made_by") != "workshop.py run":
+            for page in client.list_artifacts(run.info.run_id):
+                return f"{page.path}, with version {run.data.tags.get('model_version')} of the model"
+    version_with_alias(client, "wind_solar", "production", WORKFLOW)
+    raise NotYet("No report of yours is logged in the experiment `weekly_report`.", "python report/create_report.py")
 
 
 STEPS = [report]

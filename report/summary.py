@@ -1,23 +1,23 @@
-"""The week in words. Every sentence is made from the numbers in facts.py, and is left out where they say nothing."""
+"""The week in words. Every sentence is made from week_statistics.py, and is left out where it would say nothing."""
 
 import pandas as pd
 
 from report import drift, verdict
-from report.facts import CALM, YEAR, Facts, Power
 from report.week import HOURS
+from report.week_statistics import YEAR, TargetStatistics, WeekStatistics
 
 ORDINALS = {1: "", 2: "second ", 3: "third "}
-MUCH_CALM = 24  # hours below CALM that are worth a word
+LARGER = {"kW": "MW", "MW": "GW", "GW": "TW"}
 
 
-def gw(value: float) -> str:
-    """Return a power as people read it; ``unknown`` for NaN."""
-    return f"{value:.2f} GW" if pd.notna(value) else "unknown"
+def quantity(value: float, unit: str) -> str:
+    """Return a value with its unit; ``unknown`` for NaN."""
+    return f"{value:.2f} {unit}" if pd.notna(value) else "unknown"
 
 
-def energy(gwh: float) -> str:
-    """Return an energy in GWh or TWh."""
-    return f"{gwh / 1000:.2f} TWh" if gwh >= 1000 else f"{gwh:.0f} GWh"
+def energy(total: float, unit: str) -> str:
+    """Return the energy of an hourly power summed over hours, such as 1.20 TWh."""
+    return f"{total / 1000:.2f} {LARGER[unit]}h" if total >= 1000 and unit in LARGER else f"{total:.0f} {unit}h"
 
 
 def hour(at: pd.Timestamp) -> str:
@@ -26,13 +26,13 @@ def hour(at: pd.Timestamp) -> str:
 
 
 def listed(parts: list) -> str:
-    """Return parts with commas between, and ``and`` before the last one."""
+    """Return parts separated by commas, with ``and`` before the last one."""
     *first, last = map(str, parts)
     return f"{', '.join(first)} and {last}" if first else last
 
 
 def compared(value: float, other: float) -> str:
-    """Return how a value is beside another one; the words are for what can be read off the two as they are printed."""
+    """Compare two values in words that agree with them as they are printed."""
     value, other = round(value, 2), round(other, 2)
     if value > 1.5 * other:
         return "far more than"
@@ -43,134 +43,138 @@ def compared(value: float, other: float) -> str:
     return "less than" if value >= 0.5 * other else "far less than"
 
 
-def data(facts: Facts) -> str:
+def completeness(week: WeekStatistics) -> str:
     """Say how much of the week is recorded."""
-    if facts.recorded == HOURS:
+    if week.recorded == HOURS:
         return f"All {HOURS} hours of the week were recorded."
     parts = []
-    if outside := HOURS - facts.hours:
-        parts.append(f"{outside} are outside of the data")
-    if filled := facts.hours - facts.recorded:
-        parts.append(f"{filled} {'was' if filled == 1 else 'were'} filled in from the hours around")
-    return f"Of the {HOURS} hours of the week, {facts.recorded} were recorded ({listed(parts)}); only these count."
+    if outside := HOURS - week.hours:
+        parts.append(f"{outside} are outside the data")
+    if filled := week.hours - week.recorded:
+        parts.append(f"{filled} {'was' if filled == 1 else 'were'} filled in from the neighbouring hours")
+    return f"Of the {HOURS} hours of the week, {week.recorded} were recorded ({listed(parts)}); only these count."
 
 
-def power(one: Power, facts: Facts) -> str:
-    """Say what one kind of power did."""
-    if facts.recorded == 0:
-        return f"{one.name}: nothing was recorded."
-    hours = "" if facts.recorded == HOURS else f" in the {facts.recorded} hours that were recorded"
-    text = [f"{one.name} gave {energy(one.energy)}{hours}, {gw(one.mean)} on average."]
-    if one.former_years:
-        comparison = compared(one.mean, one.former)
-        text.append(f"That is {comparison} around this week in {listed(one.former_years)} ({gw(one.former)}).")
+def actuals(one: TargetStatistics, week: WeekStatistics) -> str:
+    """Describe what was recorded of a target."""
+    if week.recorded == 0:
+        return f"{one.title}: nothing was recorded."
+    hours = "" if week.recorded == HOURS else f" in the {week.recorded} hours that were recorded"
+    total = f"{energy(one.total, one.unit)}{hours}, " if one.unit.endswith("W") else ""
+    text = [f"{one.title}: {total}{quantity(one.mean, one.unit)} on average{'' if total else hours}."]
+    if one.earlier_years:
+        comparison, usual = compared(one.mean, one.earlier_mean), quantity(one.earlier_mean, one.unit)
+        text.append(f"That is {comparison} around this week in {listed(one.earlier_years)} ({usual}).")
     if one.ranked >= YEAR:
         for rank, which in ((one.rank, "highest"), (one.rank_from_below, "lowest")):
             if rank in ORDINALS:
                 text.append(f"It is the {ORDINALS[rank]}{which} mean of the {one.ranked} full weeks so far.")
     record = ", the highest since the data begin" if one.record_hour else ""
-    text.append(f"The highest hour was {hour(one.highest.at)} with {gw(one.highest.value)}{record}.")
-    if one.target == "wind_GW":
-        text.append(f"The lowest was {hour(one.lowest.at)} with {gw(one.lowest.value)}.")
-        if one.calm >= MUCH_CALM:
-            text.append(f"In {one.calm} hours the wind gave less than {CALM:.0f} GW.")
+    text.append(f"The highest hour was {hour(one.highest.at)} with {quantity(one.highest.value, one.unit)}{record}.")
+    if one.lowest:
+        text.append(f"The lowest was {hour(one.lowest.at)} with {quantity(one.lowest.value, one.unit)}.")
     return " ".join(text)
 
 
-def beaten(facts: Facts) -> str:
-    """Say against which naive forecasts the model was better."""
-    pairs = [(f"{name} for {one.name.lower()}", better) for one in facts.powers for name, better in one.beaten.items()]
-    lost = [pair for pair, better in pairs if not better]
-    if not lost:
-        return "It was better than both naive forecasts, for solar and for wind."
-    return f"It was not better than {listed(lost)}."
-
-
-def model(facts: Facts) -> str:
-    """Say how far off the model was."""
-    if facts.recorded == 0:
-        return "How far off the model was can't be known, as nothing was recorded."
+def model_errors(week: WeekStatistics) -> str:
+    """Say how far off the model was, and whether it was better than the baselines."""
+    if week.recorded == 0:
+        return "The errors of the model are unknown because nothing was recorded."
     parts = []
-    for one in facts.powers:
+    for one in week.targets:
         side = "too much" if one.bias > 0 else "too little"
-        mean = f"{abs(one.bias):.2f} GW {side} in the mean" if abs(one.bias) >= 0.005 else "right in the mean"
-        parts.append(f"{gw(one.mae)} for {one.name.lower()} ({mean})")
-    text = f"The model was off by {listed(parts)}, hour by hour on average. {beaten(facts)}"
-    if facts.seen:
+        bias = f"{quantity(abs(one.bias), one.unit)} {side}" if abs(one.bias) >= 0.005 else "right"
+        parts.append(f"{quantity(one.mae, one.unit)} for {one.title.lower()} ({bias} in the mean)")
+    text = f"With the recorded weather, the model was off by {listed(parts)}, hour by hour on average."
+    if not_beaten := [f"{name} for {one.title.lower()}" for one in week.targets for name in one.not_beaten]:
+        text += f" It was not better than {listed(not_beaten)}."
+    else:
+        text += f" It was better than the naive forecasts, for {listed([one.title.lower() for one in week.targets])}."
+    if week.seen:
         text += (
-            f" {facts.seen} hours of this week are of the time that the model was trained on, so it is judged too "
-            "kindly here."
+            f" The model has learnt from {week.seen} hours of this week, so this says nothing about weeks that are new "
+            "to it."
         )
     return text
 
 
-def judged(facts: Facts) -> list[str]:
-    """Say for each target how the error is beside the usual one."""
-    text = []
-    for one in facts.powers:
-        judgement = one.judgement
-        if judgement.level == verdict.UNJUDGED:
-            text.append(f"{one.name} is not judged: {judgement.why}.")
-        else:
-            text.append(
-                f"{one.name}: {judgement.level}. The error is {judgement.ratio:.2f} times what is usual for such hours "
-                f"({gw(judgement.usual)}). Up to {judgement.watch:.2f} times is as expected, beyond "
-                f"{judgement.act:.2f} times is a reason to act."
-            )
-    return text
+def judged(one: TargetStatistics) -> str:
+    """Compare the error of a target with the usual one, and name what else speaks against the model."""
+    judgement = one.judgement
+    if judgement.level == verdict.UNJUDGED:
+        return f"{one.title} is not judged: {judgement.why}."
+    before = f", and in the week before it was {one.judgement_before.ratio:.2f} times" if one.again else ""
+    text = [
+        f"{one.title}: {one.level}. The error is {judgement.ratio:.2f} times what is usual for such hours "
+        f"({quantity(judgement.usual, one.unit)}){before}. Up to {judgement.watch:.2f} times is as expected; beyond "
+        f"{judgement.act:.2f}, or beyond {judgement.watch:.2f} for the second week in a row, is a reason to act."
+    ]
+    if one.not_beaten:
+        text.append(f"The model was not better than {listed(one.not_beaten)} for {one.title.lower()}.")
+    if one.narrow:
+        share = f"{100 * one.inside:.0f} % of the hours of {one.title.lower()}"
+        text.append(f"Only {share} were inside the range, which should contain 80 %.")
+    return " ".join(text)
 
 
-def inputs(facts: Facts) -> str:
-    """Say how the week's inputs were, what it means and what to do."""
-    found, which = facts.drift, " at this time of the year" if facts.drift.seasonal else ""
-    if not found.columns:
-        return "There is no training to compare the inputs of this week with."
-    if found.state == drift.USUAL:
-        return f"The inputs of the model were as usual{which} in its training."
+def advice(week: WeekStatistics) -> str:
+    """Give the reasons for the verdict, and say what to do."""
+    text = [judged(one) for one in week.targets if one.level == week.verdict != verdict.AS_EXPECTED]
+    if week.verdict == verdict.WATCH and week.drift.state == drift.NEW:
+        text.append("An input is new to the model.")
+    return " ".join([*text, verdict.ADVICE[week.verdict]]).strip()
+
+
+def model_inputs(week: WeekStatistics) -> str:
+    """Compare the week's inputs with those of the training, and say what follows."""
+    one, season = week.drift, " at this time of the year" if week.drift.seasonal else ""
+    if not one.columns:
+        return "The model has no training hours to compare the inputs of this week with."
+    if one.state == drift.USUAL:
+        return f"The inputs of the model were as usual{season} in its training."
     parts = [
-        f"{column.label} ({column.mean:.1f}{' ' if column.unit else ''}{column.unit} on average"
+        f"{column.title.lower()} ({f'{column.mean:.1f} {column.unit}'.strip()} on average"
         + (f", {column.beyond} hours beyond the training" if column.beyond > drift.BEYOND else "")
         + ")"
-        for column in found.shown
-        if column.state == found.state
+        for column in one.shown
+        if column.state == one.state
     ]
-    if found.state == drift.UNUSUAL:
-        rest = "The model has learnt from few such weeks, so larger errors are to be expected. There is nothing to do."
-        return f"Unusual input{which}: {listed(parts)}. {rest}"
+    if one.state == drift.UNUSUAL:
+        return f"Unusual input{season}: {listed(parts)}. The model knows few such weeks, so expect larger errors."
     return (
-        f"Input that is new{which}: {listed(parts)}. The model has not learnt from such weeks. See whether the source "
-        "still gives the same stations and units; if it does, train again with newer data."
+        f"New input{season}: {listed(parts)}. The model has {'otherwise ' if week.seen else ''}not learnt from such "
+        "weeks. Check that the source still provides the same stations and units."
     )
 
 
-def following(facts: Facts) -> str:
-    """Say what is predicted for the next week."""
-    if not facts.following:
-        return "The data hold no weather for that week yet, so there is nothing to predict from."
-    hours = "" if facts.following == HOURS else f" (of which the data hold the weather of {facts.following} hours)"
+def next_week(week: WeekStatistics) -> str:
+    """Describe what is predicted for the next week."""
+    if not week.next_hours:
+        return "The data contain no weather for that week yet, so there is nothing to predict from."
+    hours = "" if week.next_hours == HOURS else f" (the data contain the weather of {week.next_hours} of its hours)"
     parts = []
-    for one in facts.powers:
-        beside = f", {compared(one.next_mean, one.mean)} this week" if facts.recorded else ""
+    for one in week.targets:
+        beside = f", {compared(one.next_mean, one.mean)} this week" if week.recorded else ""
         parts.append(
-            f"{gw(one.next_mean)} of {one.name.lower()} on average{beside}, with its highest hour on "
-            f"{hour(one.next_highest.at)} ({gw(one.next_highest.value)})"
+            f"{quantity(one.next_mean, one.unit)} of {one.title.lower()} on average{beside}, with its highest hour on "
+            f"{hour(one.next_highest.at)} ({quantity(one.next_highest.value, one.unit)})"
         )
-    return f"For week {facts.next_name}{hours} the model predicts {'; and '.join(parts)}."
+    return f"For week {week.next_name}{hours} the model predicts, from the recorded weather, {'; and '.join(parts)}."
 
 
-def subject(facts: Facts) -> str:
+def headline(week: WeekStatistics) -> str:
     """Return the week and the verdict in one line."""
-    return f"Wind and solar power in Germany, week {facts.name}: {facts.verdict}"
+    return f"{week.title}, week {week.name}: {week.verdict}"
 
 
-def paragraphs(facts: Facts) -> list[str]:
+def paragraphs(week: WeekStatistics) -> list[str]:
     """Return the summary, a string for each paragraph."""
-    powers = [power(one, facts) for one in facts.powers]
-    return [*powers, data(facts), model(facts), inputs(facts), following(facts)]
+    targets = [actuals(one, week) for one in week.targets]
+    return [*targets, completeness(week), model_errors(week), model_inputs(week), next_week(week)]
 
 
-def letter(facts: Facts, source: str, model_name: str) -> str:
-    """Return the week as a letter of plain text."""
-    lead = f"The model this week: {facts.verdict}. {verdict.ADVICE[facts.verdict]}"
-    origin = f"Data: {source}. Model: {model_name}. The figures are in the attached page."
-    return "\n\n".join([lead, *paragraphs(facts), *judged(facts), origin]) + "\n"
+def letter(week: WeekStatistics, data_title: str, model: str) -> str:
+    """Return the week as a plain-text letter."""
+    lead = f"The model this week: {week.verdict}. {advice(week)}"
+    origin = f"Data: {data_title}. Model: {model}. The figures are in the attached page."
+    return "\n\n".join([lead, *paragraphs(week), *map(judged, week.targets), origin]) + "\n"

@@ -1,4 +1,4 @@
-"""The certificate of the artifact store: its owner's, or one that it signs itself at first start."""
+"""The certificate of the artifact store: its owner's, or one that it signs itself at its first start."""
 
 import datetime
 import ipaddress
@@ -13,11 +13,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
 
+from forecasting.files import replacing
+
 YEARS = 10
 
 
 def private(path: Path) -> None:
-    """Raise ValueError if a file with a secret can be read by others; Windows has no modes to look at."""
+    """Raise ValueError if others can read a file that holds a secret; Windows has no modes to look at."""
     if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise ValueError(f"{path} can be read by others; make it yours alone with: chmod 600 {path}")
 
@@ -26,16 +28,15 @@ def self_signed(folder: Path, host: str) -> tuple[Path, Path]:
     """Return the certificate and the key in ``folder``, made for this host if they are missing."""
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     if not (certificate.exists() and key.exists()):
-        folder.mkdir(parents=True, exist_ok=True)
         secret = ec.generate_private_key(ec.SECP256R1())
-        write(
-            key,
-            secret.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            ),
-            0o600,
-        )
-        write(certificate, signed(secret, host).public_bytes(serialization.Encoding.PEM), 0o644)
+        pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        for path, content, mode in (
+            (key, secret.private_bytes(pem, pkcs8, serialization.NoEncryption()), 0o600),
+            (certificate, signed(secret, host).public_bytes(pem), 0o644),
+        ):
+            with replacing(path) as written:  # in a folder that only its owner can enter
+                written.write_bytes(content)
+                written.chmod(mode)
     return certificate, key
 
 
@@ -65,16 +66,8 @@ def signed(key: ec.EllipticCurvePrivateKey, host: str) -> x509.Certificate:
     )
 
 
-def write(path: Path, content: bytes, mode: int) -> None:
-    """Write a file that is there whole or not at all, and never readable by more than its mode says."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-        file.write(content)
-    beside.replace(path)
-
-
 def context(certificate: Path, key: Path) -> SSL.Context:
-    """Return what TLS is to be like; raises ValueError that says which file is wrong."""
+    """Return the settings of TLS; raises ValueError that names the unusable file."""
     for path in (certificate, key):
         if not path.is_file():
             raise ValueError(f"there is no file {path}")

@@ -4,14 +4,16 @@
     python workshop.py check exercise
     python workshop.py check exercise --watch
 
-It looks at the learner's own servers, those that MLFLOW_TRACKING_URI names, and remembers nothing. The steps of a
-chapter are in that chapter's folder, in `checks.py`. The exit status is 0 if all steps are done, 1 if not.
+It looks at the learner's own servers, which MLFLOW_TRACKING_URI names. The steps of a chapter are in that chapter's
+folder, in `checks.py`. What ends with a program, such as a served model, is noted on the server once it was seen. The
+exit status is 0 if all steps are done, 1 if not.
 """
 
 import argparse
 import functools
-import importlib.util
+import itertools
 import os
+import runpy
 import shutil
 import sys
 import textwrap
@@ -20,11 +22,10 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from servers import HOST
+from server.environment import ROOT
+from server.servers import HOST
 
-ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = {  # what is typed: the heading, and the folders whose checks.py have the steps
     "servers": ("The servers", ["server"]),
     "1": ("Chapter 1: the starting point", ["1_starting_point"]),
@@ -42,7 +43,7 @@ PAUSE = 2  # seconds between two looks of --watch
 class Step:
     """A step of a chapter; ``look`` is a function as server/steps.py describes it.
 
-    ``ending`` is what the last step of a chapter says when all of that chapter is done.
+    ``ending`` is printed below the last step of a chapter when all of that chapter is done.
     """
 
     chapter: str
@@ -52,8 +53,8 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Found:
-    """How a step stands: a status, what is said about it, a line to type, and whether it was done wrong."""
+class Result:
+    """How a step stands: a status, a sentence about it, a line to type, and whether it was done wrong."""
 
     step: Step
     status: str
@@ -67,103 +68,95 @@ def load(chapter: str) -> list[Step]:
     """Return the steps of a chapter."""
     steps, ending = [], ""
     for folder in CHAPTERS[chapter][1]:
-        # All of these files have the same name, so none can be imported by it.
-        spec = importlib.util.spec_from_file_location(f"checks of {folder}", ROOT / folder / "checks.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        steps += [Step(chapter, look.__doc__.splitlines()[0].removesuffix("."), look) for look in module.STEPS]
-        ending = getattr(module, "ENDING", ending)
+        checks = runpy.run_path(str(ROOT / folder / "checks.py"))
+        steps += [Step(chapter, look.__doc__.splitlines()[0].removesuffix("."), look) for look in checks["STEPS"]]
+        ending = checks.get("ENDING", ending)
     return [*steps[:-1], replace(steps[-1], ending=ending)]
 
 
-def look(step: Step, client) -> Found:
+def look(step: Step, client) -> Result:
     """Return how a step stands now."""
     from mlflow.exceptions import MlflowException
-    from steps import NotYet, Skipped, Wrong
+
+    from server.steps import NotYet, Skipped, Wrong
 
     try:
-        return Found(step, DONE, step.look(client) or "")
+        return Result(step, DONE, step.look(client) or "")
     except Skipped as reason:
-        return Found(step, SKIPPED, str(reason))
+        return Result(step, SKIPPED, str(reason))
     except NotYet as error:
-        return Found(step, NOT_YET, error.hint, error.line, isinstance(error, Wrong))
+        return Result(step, NOT_YET, error.hint, error.line, isinstance(error, Wrong))
     except MlflowException as error:
-        return Found(step, NOT_YET, f"MLflow could not be asked: {error.message.splitlines()[0]}", wrong=True)
+        return Result(step, NOT_YET, f"MLflow could not be asked: {error.message.splitlines()[0]}", wrong=True)
 
 
-def look_at(chapters: list[str], client) -> list[Found]:
+def look_at(chapters: list[str], client) -> list[Result]:
     """Return how each step stands; the servers come first, and where they are away there is nothing else to see."""
-    found = []
+    results = []
     for step in load("servers"):
-        found.append(look(step, client))
-        if found[-1].status != DONE:
-            return found
-    found *= "servers" in chapters
-    return found + [look(step, client) for chapter in chapters if chapter != "servers" for step in load(chapter)]
+        results.append(look(step, client))
+        if results[-1].status != DONE:
+            return results
+    results *= "servers" in chapters
+    return results + [look(step, client) for chapter in chapters if chapter != "servers" for step in load(chapter)]
 
 
-def is_done(found: list[Found]) -> bool:
+def is_done(results: list[Result]) -> bool:
     """Return whether nothing is left to do."""
-    return all(one.status != NOT_YET for one in found)
+    return all(result.status != NOT_YET for result in results)
 
 
-def write(found: list[Found]) -> dict[tuple[str, str], str]:
-    """Return the text of each step, by chapter and title.
+def write(results: list[Result]) -> dict[tuple[str, str], str]:
+    """Return the text of each step, by the heading of its chapter and its title.
 
-    A hint stands at all that is wrong, and at the first step of a chapter that nobody has done. The others are likely
-    to wait for that one.
+    A hint is given for all that is wrong, and for the first step of a chapter that nobody has done. The others are
+    likely to wait for that one.
     """
-    width = min(shutil.get_terminal_size().columns, 110) - 1
     indent = " " * 15
-    texts, told, begun, numbers = {}, set(), set(), Counter()
-    for one in found:
-        chapter, title = one.step.chapter, one.step.title
+    fill = textwrap.TextWrapper(
+        width=min(shutil.get_terminal_size().columns, 110) - 1, subsequent_indent=indent, break_on_hyphens=False
+    ).fill
+    texts, hints, begun, numbers = {}, set(), set(), Counter()
+    for result in results:
+        chapter, title, missing = result.step.chapter, result.step.title, result.status == NOT_YET
         numbers[chapter] += 1
-        colon = f": {one.text}" if one.text and one.status != NOT_YET else ""
-        begin = f"  {one.status:9}{numbers[chapter]:2}. "
-        lines = [
-            textwrap.fill(title + colon, width, initial_indent=begin, subsequent_indent=indent, break_on_hyphens=False)
-        ]
-        if one.status == NOT_YET:
-            if (one.wrong or chapter not in begun) and (one.text, one.line) not in told:
-                lines.append(
-                    textwrap.fill(
-                        one.text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
-                    )
-                )
-                lines += [f"{indent}    {line}" for line in one.line.splitlines()]  # not wrapped, so it can be copied
-                told.add((one.text, one.line))
+        remark = f": {result.text}" if result.text and not missing else ""
+        lines = [fill(f"  {result.status:9}{numbers[chapter]:2}. {title}{remark}")]
+        hint = result.text, result.line
+        if missing and (result.wrong or chapter not in begun) and hint not in hints:
+            lines.append(fill(indent + result.text))
+            lines += [f"{indent}    {line}" for line in result.line.splitlines()]  # not wrapped, so it can be copied
+            hints.add(hint)
+        if missing:
             begun.add(chapter)
-        elif one.step.ending and chapter not in begun:
-            lines.append(textwrap.indent(textwrap.fill(one.step.ending, width - 2), "  "))
-        texts[chapter, title] = "\n".join(lines)
+        elif result.step.ending and chapter not in begun:
+            lines.append(f"  {result.step.ending}")
+        texts[CHAPTERS[chapter][0], title] = "\n".join(lines)
     return texts
 
 
-def print_list(found: list[Found]) -> None:
-    """Print all steps under the headings of their chapters, and how many are done."""
-    texts = write(found)
-    for chapter in dict.fromkeys(one.step.chapter for one in found):
-        print(CHAPTERS[chapter][0])
-        print("\n".join(text for (of, _), text in texts.items() if of == chapter))
-        print()
-    done, skipped = (sum(one.status == status for one in found) for status in (DONE, SKIPPED))
-    if found[-1].step.chapter == "servers" and not is_done(found):
+def print_list(results: list[Result]) -> dict[tuple[str, str], str]:
+    """Print all steps under the headings of their chapters, and how many are done; return the texts of the steps."""
+    texts = write(results)
+    for heading, steps in itertools.groupby(texts, key=lambda step: step[0]):
+        print(heading, *map(texts.get, steps), "", sep="\n")
+    done, skipped = (sum(result.status == status for result in results) for status in (DONE, SKIPPED))
+    if results[-1].step.chapter == "servers" and not is_done(results):
         print("Nothing else can be looked at before that.", flush=True)
     else:
         more = f", {skipped} skipped" if skipped else ""
-        print(f"{done} of {len(found) - skipped} steps are done{more}.", flush=True)
+        print(f"{done} of {len(results) - skipped} steps are done{more}.", flush=True)
+    return texts
 
 
 def watch(chapters: list[str], client) -> None:
     """Print the list once, then whatever changes, until all is done."""
-    found = look_at(chapters, client)
-    print_list(found)
-    shown = write(found)
-    while not is_done(found):
+    results = look_at(chapters, client)
+    shown = print_list(results)
+    while not is_done(results):
         time.sleep(PAUSE)
-        found = look_at(chapters, client)
-        texts = write(found)
+        results = look_at(chapters, client)
+        texts = write(results)
         if changed := [text for step, text in texts.items() if shown.get(step) != text]:
             print("\n".join(["", time.strftime("%H:%M:%S"), *changed]), flush=True)
         shown |= texts
@@ -196,16 +189,15 @@ def main() -> int:
         if options.watch:
             watch(chapters, MlflowClient())
             return 0
-        found = look_at(chapters, MlflowClient())
-        print_list(found)
-        if not told:
-            uri = os.environ["MLFLOW_TRACKING_URI"]
-            print(f"\nThis terminal does not say where the servers are, so this looked at {uri}.")
-            print('For other commands, set MLFLOW_TRACKING_URI as the README does in "The servers by hand".')
-        return 0 if is_done(found) else 1
+        results = look_at(chapters, MlflowClient())
     except KeyboardInterrupt:
         print()
         return 0 if options.watch else 130
+    print_list(results)
+    if not told:
+        print(f"\nThis terminal does not say where the servers are: {os.environ['MLFLOW_TRACKING_URI']} was checked.")
+        print('For other commands, set MLFLOW_TRACKING_URI as the README does in "The servers by hand".')
+    return 0 if is_done(results) else 1
 
 
 if __name__ == "__main__":

@@ -6,27 +6,29 @@
 The first line is all chapters, the second one of them. The project's own tests do not include this file.
 """
 
-import check
 import pytest
+
+from server import check
 
 check.prepare()
 STEPS = [step for chapter in check.CHAPTERS for step in check.load(chapter)]
 
 
 @pytest.fixture(scope="session")
-def found() -> dict[check.Step, check.Found]:
+def results() -> dict[check.Step, check.Result]:
     """Return how each step stands; where the servers are away, only theirs."""
     from mlflow import MlflowClient
 
-    return {one.step: one for one in check.look_at(list(check.CHAPTERS), MlflowClient())}
+    return {result.step: result for result in check.look_at(list(check.CHAPTERS), MlflowClient())}
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step.chapter}: {step.title}")
-def test_step(step: check.Step, found: dict[check.Step, check.Found]):
+def test_step(step: check.Step, results: dict[check.Step, check.Result]):
     """Pass if the step is done, and else say what to do."""
-    if step not in found:
+    if step not in results:
         pytest.fail("The servers come first: python workshop.py check servers", pytrace=False)
-    if found[step].status == check.SKIPPED:
-        pytest.skip(found[step].text)
-    if found[step].status == check.NOT_YET:
-        pytest.fail("\n    ".join([found[step].text, *found[step].line.splitlines()]), pytrace=False)
+    result = results[step]
+    if result.status == check.SKIPPED:
+        pytest.skip(result.text)
+    if result.status == check.NOT_YET:
+        pytest.fail("\n    ".join([result.text, *result.line.splitlines()]), pytrace=False)

@@ -8,7 +8,9 @@ from mlflow.store.artifact.artifact_repository_registry import (
     ArtifactRepositoryRegistry,
     _artifact_repository_registry,
 )
-from steps import NotYet, Wrong
+
+from forecasting.tracking import server_address
+from server.steps import NotYet, Wrong
 
 
 def plugin_in_use(client: MlflowClient) -> str:
@@ -31,13 +33,13 @@ def plugin_in_use(client: MlflowClient) -> str:
 
 def servers_take_a_write(client: MlflowClient) -> str:
     """Start both servers."""
-    from mlflow_ftp.preflight import check_servers, tracking_server  # the step above says what is wrong if it fails
+    from mlflow_ftp.preflight import check_servers  # the step above says what is wrong if it fails
 
     try:
         check_servers()
     except MlflowException as error:
         raise NotYet(error.message) from None
-    return f"the tracking server {tracking_server()} and its artifact store take a write"
+    return f"the tracking server {server_address()} and its artifact store take a write"
 
 
 STEPS = [plugin_in_use, servers_take_a_write]

@@ -3,10 +3,10 @@
     cd server
     python ftpserver.py
 
-It listens on 127.0.0.1:2121 and lets the user ``guest`` (password ``12345``) into one folder, ``ftp_root``. The MLflow
+It listens on 127.0.0.1:2121 and serves one folder, ``ftp_root``, to the user ``guest`` (password ``12345``). The MLflow
 database and this code lie outside that folder, so FTP does not reach them. On an address that others can reach it wants
-a password of your own, and ``--tls`` hides that from the network. Who is let in is in logins.py; that a file appears
-under its name only when it is complete, in uploads.py and transfers.py; the certificate, in certificate.py.
+a password of your own, and ``--tls`` hides that from the network. logins.py checks who logs in;
+uploads.py and transfers.py give a file its name only when it is complete; certificate.py makes the certificate.
 """
 
 import argparse
@@ -19,12 +19,13 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-import certificate
-from logins import LoginHandler, Logins, choose_password
 from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
 from pyftpdlib.servers import FTPServer
-from transfers import TLSChannel, TransferHandler
-from uploads import sweep
+
+from server import certificate
+from server.logins import LoginHandler, Logins, check_carried, choose_password
+from server.transfers import TLSChannel, TransferHandler
+from server.uploads import sweep
 
 # Active connections (PORT, EPRT) could be aimed at others; nobody here needs the rest.
 REFUSED = ("PORT", "EPRT", "STOU", "SITE", "SITE HELP", "SITE CHMOD", "MFMT", "REIN")
@@ -122,7 +123,7 @@ def parse() -> argparse.Namespace:
         ("--host", str, "127.0.0.1", "address to listen on (default: %(default)s, which only this machine reaches)"),
         ("--port", port, os.environ.get("FTP_PORT", "2121"), "port to listen on (default: FTP_PORT, else 2121)"),
         ("--root", Path, root, "folder that is served; made if it is missing (default: ftp_root beside this file)"),
-        ("--user", str, user, "who is let in (default: MLFLOW_FTP_USERNAME, else guest)"),
+        ("--user", str, user, "the user who may log in (default: MLFLOW_FTP_USERNAME, else guest)"),
         ("--password-file", Path, None, "file of mode 0600 (default: MLFLOW_FTP_PASSWORD, else 12345 on loopback)"),
         ("--passive-ports", ports, "30000-30999", "FIRST-LAST, for the data connections (default: %(default)s)"),
         ("--certificate", Path, None, "for --tls, PEM (default: one signed by itself, in ftp_tls beside the root)"),
@@ -142,6 +143,7 @@ def parse() -> argparse.Namespace:
 
 def make_server(options: argparse.Namespace) -> Server:
     """Open the listening socket; raises OSError if that fails, ValueError for an unusable password or certificate."""
+    check_carried(options.user, "--user, or else MLFLOW_FTP_USERNAME,")
     settings = {
         "authorizer": Logins(options.user, choose_password(options.password_file, options.host), options.root),
         "passive_ports": options.passive_ports,

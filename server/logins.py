@@ -1,4 +1,4 @@
-"""Who is let in: one user, whose password is kept as a scrypt hash, and nobody who guesses.
+"""Who may log in: one user, whose password is kept as a scrypt hash, and nobody who guesses.
 
 Each failed login is answered later than the one before it from the same address. After ten within a minute no password
 from there is looked at for a minute, not even the right one. Sessions that are logged in go on.
@@ -13,13 +13,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pyftpdlib.ioloop  # noqa: F401, first of all, as it imports asyncore without a warning
-from certificate import private
+import pyftpdlib.ioloop  # noqa: F401, first of all, because it imports asyncore without a warning
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.exceptions import AuthenticationFailed
 from pyftpdlib.handlers import FTPHandler
 
-KNOWN_PASSWORD = "12345"  # stands in the documentation, and so is only good on a loopback address
+from server.certificate import private
+from server.uploads import UNNAMEABLE
+
+KNOWN_PASSWORD = "12345"  # printed in the documentation, so it is accepted on a loopback address only
 # List, read, upload, append, make folders, rename and delete; no change of mode (M) or of time (T).
 PERMISSIONS = "elradfmw"
 LOGIN_SECONDS = 20  # to log in
@@ -147,7 +149,7 @@ class LoginHandler(FTPHandler):
         """Take a whole command, if it can be read."""
         line, length = b"".join(self._in_buffer).lstrip(TELNET), self._in_buffer_len
         self._in_buffer, self._in_buffer_len = [], 0
-        if self.leaving:
+        if self.leaving or self._closed:  # asynchat goes on with what it has read after a connection is closed
             return
         if length > LONGEST_LINE:
             self.respond("500 Command too long.")
@@ -214,6 +216,15 @@ def loopback(host: str) -> bool:
         return False
 
 
+def check_carried(text: str, source: str) -> None:
+    """Raise ValueError for a user's name or a password that a command of FTP can't hold."""
+    if UNNAMEABLE.search(text):
+        raise ValueError(
+            f"{source} holds a line break (a file with Windows line ends puts one at its end), a NUL or a byte that is "
+            "not UTF-8, which FTP can't carry; set it again"
+        )
+
+
 def choose_password(file: Path | None, host: str) -> str:
     """Return the password of the file, of MLFLOW_FTP_PASSWORD, or the known one; raises ValueError if it won't do."""
     variable = os.environ.pop("MLFLOW_FTP_PASSWORD", None)  # no child is to inherit it
@@ -221,7 +232,8 @@ def choose_password(file: Path | None, host: str) -> str:
         if not file.is_file():
             raise ValueError(f"there is no file {file}")
         private(file)
-        variable = file.read_text(encoding="utf-8").rstrip("\r\n")
+        variable = file.read_text(encoding="utf-8-sig", errors="surrogateescape").rstrip("\r\n")
+    check_carried(variable or "", str(file or "MLFLOW_FTP_PASSWORD"))
     if variable == "":
         raise ValueError(f"the password in {file or 'MLFLOW_FTP_PASSWORD'} is empty; choose one")
     if variable in (None, KNOWN_PASSWORD) and not loopback(host):

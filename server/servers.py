@@ -6,39 +6,44 @@ By hand, in two terminals, it is:
     python ftpserver.py
     mlflow server --backend-store-uri sqlite:///mlruns.db --default-artifact-root ftp://127.0.0.1:2121/artifacts
 
-Everything else, workshop.py and the tests, starts the same two commands from here. Standard library only.
+Everything else, workshop.py and the tests, starts the same two commands from here.
 """
 
 import contextlib
 import ftplib
-import http.client
 import re
 import socket
 import sqlite3
 import sys
-import urllib.error
-import urllib.request
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from processes import Process, ProcessError, child_environment, process
+import httpx
+
+from forecasting.errors import UserError
+from server.environment import child_environment
+from server.processes import Process, process, watch_over
+from server.uploads import UNNAMEABLE
 
 HOST = "127.0.0.1"
 # One worker and no job runner: 0.5 GB of memory instead of 3, and ready in a third of the time.
 SMALL = {"MLFLOW_WORKERS": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-# No proxy between this machine and itself.
-opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+SILENCE = 5  # seconds without an answer, after which a server is asked again
+PATIENCE = 20  # seconds for a server that takes connections and may be busy
+# No proxy between this machine and itself, and a new connection for each question.
+http = httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 @dataclass(frozen=True)
 class Servers:
-    """Where the two servers are, which were found running, and the processes of those that were not."""
+    """Where the two servers are, which of them ran already, and the processes of those that did not."""
 
     ftp_port: int
     mlflow_port: int
-    found: tuple[str, ...]
+    already_running: tuple[str, ...]
     started: list[Process]
 
     @property
@@ -47,13 +52,18 @@ class Servers:
         return f"http://{HOST}:{self.mlflow_port}"
 
 
-def get(url: str, seconds: float = 5) -> str | None:
-    """Return the body that a loopback address answers with, or None if nothing listens there or it isn't ready."""
+def get(url: str, seconds: float = PATIENCE) -> str | None:
+    """Return the body of the answer, or None if nothing listens there or it isn't ready.
+
+    Raises TimeoutError if it takes the connection and then is silent for ``seconds``.
+    """
     try:
-        with opener.open(url, timeout=seconds) as answer:
-            return answer.read().decode()
-    except (urllib.error.URLError, http.client.HTTPException, OSError, UnicodeDecodeError):
+        answer = http.get(url, timeout=seconds)
+    except httpx.TimeoutException:
+        raise TimeoutError(f"{url} takes connections, but has said nothing for {seconds:g} s. Try again.") from None
+    except httpx.HTTPError:
         return None
+    return answer.text if answer.is_success else None
 
 
 def listens(port: int) -> bool:
@@ -66,35 +76,55 @@ def listens(port: int) -> bool:
 
 
 def ftp_answers(port: int) -> bool:
-    """Return whether the artifact store lets us in; raises ProcessError if it has another login than ours."""
+    """Check that the artifact store accepts our login; raises UserError if not, TimeoutError if it is silent."""
     env = child_environment()
     user = env["MLFLOW_FTP_USERNAME"]
+    for name in ("MLFLOW_FTP_USERNAME", "MLFLOW_FTP_PASSWORD"):
+        if UNNAMEABLE.search(env[name]):
+            raise UserError(f"{name} holds a line break or what is not UTF-8, which FTP can't carry. Set it again.")
     try:
-        with ftplib.FTP(timeout=5) as ftp:
+        with ftplib.FTP(timeout=SILENCE) as ftp:
             ftp.connect(HOST, port)
             ftp.login(user, env["MLFLOW_FTP_PASSWORD"])
     except ftplib.error_perm:
-        raise ProcessError(
+        raise UserError(
             f"The artifact store on port {port} does not let {user!r} in. Set MLFLOW_FTP_USERNAME and "
             "MLFLOW_FTP_PASSWORD to what it was started with, or choose another port with --ftp-port."
         ) from None
+    except TimeoutError:
+        raise
     except (*ftplib.all_errors, UnicodeDecodeError):
         return False
     return True
 
 
 def mlflow_answers(port: int) -> bool:
-    """Return whether an MLflow server answers, and not one that has the same answer for every address."""
-    version = get(f"http://{HOST}:{port}/health") == "OK" and get(f"http://{HOST}:{port}/version")
+    """Check that an MLflow server answers, not one that says the same to all; raises TimeoutError if it is silent."""
+    version = get(f"http://{HOST}:{port}/health", SILENCE) == "OK" and get(f"http://{HOST}:{port}/version", SILENCE)
     return bool(version and re.match(r"\d+\.\d+", version))
 
 
-def taken(port: int, wanted: str, option: str) -> ProcessError:
+def taken(port: int, wanted: str, option: str) -> UserError:
     """Return the error for a port on which something else answers."""
-    return ProcessError(
+    return UserError(
         f"Port {port} is taken by a program that is not {wanted}. Stop that program, or choose another port with "
         f"{option}."
     )
+
+
+def present(answers: Callable[[int], bool], port: int, wanted: str, option: str) -> bool:
+    """Check a port for the wanted server, and wait for a busy one; raises UserError if another program has it."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            if answers(port):
+                return True
+            if listens(port):
+                raise taken(port, wanted, option)
+            return False
+        except TimeoutError:
+            if time.monotonic() > deadline:
+                raise taken(port, f"{wanted}, or is {wanted} and too busy to answer", option) from None
 
 
 def store_port(database: Path) -> int | None:
@@ -128,64 +158,40 @@ def prepare(database: Path) -> None:
 
 
 @contextlib.contextmanager
-def servers(
-    state: Path,
-    logs: Path,
-    ftp_port: int = 2121,
-    mlflow_port: int = 5000,
-    watch: Callable[[list[str]], None] = lambda lines: None,
-) -> Iterator[Servers]:
+def servers(state: Path, logs: Path, ftp_port: int = 2121, mlflow_port: int = 5000) -> Iterator[Servers]:
     """Have both servers up for as long as the ``with`` block lasts.
 
     The database ``mlruns.db`` and the store's folder ``ftp_root`` are made in ``state``. A healthy server on its port
-    is used and left running. ``watch`` is called again and again while they start. Raises ProcessError if a port is
-    taken by something else or a server doesn't come up, and OSError if ``state`` can't be written.
+    is used and left running. Raises UserError if a port is taken by something else or a server doesn't come up, and
+    OSError if ``state`` can't be written.
     """
-    found = []
+    store_runs = present(ftp_answers, ftp_port, "the artifact store", "--ftp-port")
+    mlflow_runs = present(mlflow_answers, mlflow_port, "an MLflow server", "--mlflow-port")
+    state.mkdir(parents=True, exist_ok=True)
+    database = state / "mlruns.db"
+    if not mlflow_runs and (port := store_port(database)) not in (None, ftp_port):
+        raise UserError(
+            f"The artifacts that {database} knows of are at port {port}, not {ftp_port}. Use --ftp-port {port}, or "
+            "another folder with --state."
+        )
     with contextlib.ExitStack() as started:
-        if ftp_answers(ftp_port):
-            found.append("artifact store")
-        elif listens(ftp_port):
-            raise taken(ftp_port, "the artifact store", "--ftp-port")
-        if mlflow_answers(mlflow_port):
-            found.append("MLflow server")
-        elif listens(mlflow_port):
-            raise taken(mlflow_port, "an MLflow server", "--mlflow-port")
-        state.mkdir(parents=True, exist_ok=True)
-        port = store_port(state / "mlruns.db")
-        if "MLflow server" not in found and port not in (None, ftp_port):
-            raise ProcessError(
-                f"The artifacts that {state / 'mlruns.db'} knows of are at port {port}, not {ftp_port}. Use "
-                f"--ftp-port {port}, or another folder with --state."
-            )
         waiting = []
-        if "artifact store" not in found:
+        if not store_runs:
             command = [sys.executable, Path(__file__).with_name("ftpserver.py"), "--port", ftp_port]
-            ftp = started.enter_context(
-                process(
-                    "The artifact store",
-                    [*command, "--root", state / "ftp_root"],
-                    logs / "ftpserver.log",
-                    env=child_environment(),
-                )
-            )
-            waiting.append((ftp, lambda: ftp_answers(ftp_port), 20))
-        if "MLflow server" not in found:
-            prepare(state / "mlruns.db")
+            command += ["--root", state / "ftp_root"]
+            store = process("The artifact store", command, logs / "ftpserver.log", env=child_environment())
+            waiting.append((started.enter_context(store), lambda: ftp_answers(ftp_port)))
+        if not mlflow_runs:
+            prepare(database)
             # No user and no password: the address is in the database, in every answer, and on every page.
             root = f"ftp://{HOST}:{ftp_port}/artifacts"
-            command = [sys.executable, "-m", "mlflow", "server", "--host", HOST]
-            command += ["--backend-store-uri", "sqlite:///mlruns.db"]
-            mlflow = started.enter_context(
-                process(
-                    "The MLflow server",
-                    [*command, "--default-artifact-root", root, "--port", mlflow_port],
-                    logs / "mlflow.log",
-                    cwd=state,
-                    env=child_environment(**SMALL),
-                )
-            )
-            waiting.append((mlflow, lambda: mlflow_answers(mlflow_port), 120))
-        for child, ready, seconds in waiting:
-            child.wait_until(ready, seconds, watch)
-        yield Servers(ftp_port, mlflow_port, tuple(found), [child for child, _, _ in waiting])
+            command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", mlflow_port]
+            command += ["--backend-store-uri", "sqlite:///mlruns.db", "--default-artifact-root", root]
+            env = child_environment(**SMALL)
+            mlflow = process("The MLflow server", command, logs / "mlflow.log", cwd=state, env=env)
+            waiting.append((started.enter_context(mlflow), lambda: mlflow_answers(mlflow_port)))
+        children = [child for child, _ in waiting]
+        for child, ready in waiting:
+            child.wait_until(ready, 120, lambda: watch_over(children, state))
+        running = [name for name, runs in (("artifact store", store_runs), ("MLflow server", mlflow_runs)) if runs]
+        yield Servers(ftp_port, mlflow_port, tuple(running), children)

@@ -7,12 +7,13 @@ import os
 import socket
 import time
 
-import pyftpdlib.ioloop  # noqa: F401, first of all, as it imports asyncore without a warning
+import pyftpdlib.ioloop  # noqa: F401, first of all, because it imports asyncore without a warning
 from OpenSSL import SSL
 from pyftpdlib.exceptions import _RetryError
 from pyftpdlib.handlers import DTPHandler, FTPHandler, TLS_DTPHandler
 from pyftpdlib.handlers.ftp.dispatchers import PassiveDTP
-from uploads import FULL, UNNAMEABLE, WholeFiles
+
+from server.uploads import FULL, UNNAMEABLE, WholeFiles
 
 # When a client is killed, its connections end one after the other, mostly the data connection first: 0.02 ms apart, on
 # a busy machine 1.5 ms. Files of up to ATOMIC bytes need not wait for that: all clients send as much in one piece.

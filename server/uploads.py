@@ -19,9 +19,9 @@ from pyftpdlib.exceptions import FilesystemError
 from pyftpdlib.filesystems import AbstractedFS
 
 PARTIAL = re.compile(r"\.partial-[0-9a-f]{32}")
-UNNAMEABLE = re.compile("[\r\n\0\ud800-\udfff]")  # would break a listing, or is no text at all
+UNNAMEABLE = re.compile("[\r\n\0\ud800-\udfff]")  # would break a command or a listing, or is not text
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-SYNC_EVERY = 16 << 20  # bytes: a long upload is written to disk as it comes, lest its end stall everybody else
+SYNC_EVERY = 16 << 20  # bytes: a long upload is synced as it comes, or its end would stall everybody else
 
 
 def is_partial(path: Path) -> bool:
@@ -130,9 +130,9 @@ class WholeFiles(AbstractedFS):
         """Open a file to be sent, or an upload; refuse a name that can't be that of a file before any data are sent."""
         path = Path(self.realpath(filename))  # an upload goes through a link, not onto it
         with contextlib.suppress(FileNotFoundError):
-            found = path.stat().st_mode
-            if not stat.S_ISREG(found):
-                raise FilesystemError("Is a directory" if stat.S_ISDIR(found) else "Not a regular file")
+            mode_bits = path.stat().st_mode
+            if not stat.S_ISREG(mode_bits):
+                raise FilesystemError("Is a directory" if stat.S_ISDIR(mode_bits) else "Not a regular file")
         return super().open(filename, mode) if mode == "rb" else Upload(path, mode)
 
     def listdir(self, path: str) -> list[str]:

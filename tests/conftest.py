@@ -8,12 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from processes import last_lines
-from servers import Servers, servers
+
+from server.processes import last_lines
+from server.servers import Servers, servers
 
 ROOT = Path(__file__).resolve().parents[1]
 # The real series, for developers and CI; a user doesn't have it, and the tests that need it say so.
@@ -62,6 +63,13 @@ def holds_password(path: Path) -> bool:
         return content.find(PASSWORD.encode()) >= 0
 
 
+@pytest.fixture(autouse=True)
+def own_experiment() -> Iterator[None]:
+    """Let no test choose the experiment of those after it, as ``mlflow.set_experiment`` does."""
+    yield
+    assert os.environ.pop("MLFLOW_EXPERIMENT_ID", None) is None, "set MLFLOW_EXPERIMENT_NAME by monkeypatch instead"
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Return the top of the project."""
@@ -80,8 +88,9 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Return the path of a browser; CI has to have one."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-    path = next(filter(None, map(shutil.which, names)), None)
+    from dashboard.screenshot import find_browser  # most tests need none
+
+    path = find_browser()
     if path is None:
         reason = "no Chromium, Chrome or Edge is on the PATH"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
@@ -98,6 +107,30 @@ def free_port() -> Callable[[], int]:
             return listener.getsockname()[1]
 
     return find
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """Have a disk of 4 MB; only root may make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True, check=False
+    )
+    if not made or made.returncode:
+        pytest.skip("only root may mount a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """Return a copy of the project as a fresh clone has it, with the packages installed already."""
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    names = [Path(line).name for line in ignored if line and not line.startswith("#")]
+    shutil.copytree(ROOT, tmp_path / "project", ignore=shutil.ignore_patterns(".git", *names))
+    (tmp_path / "project" / ".venv").symlink_to(ROOT / ".venv")
+    return tmp_path / "project"
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +180,7 @@ def mlflow_run(running_servers) -> Callable[..., subprocess.CompletedProcess]:
     """Return a function that types ``mlflow run`` and returns what came of it."""
 
     def run(
-        project: str, experiment: str = "predicting_wind_solar", tracking_uri: str | None = None, **parameters
+        project: str, experiment: str = "wind_solar", tracking_uri: str | None = None, **parameters
     ) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "mlflow", "run", project, "--env-manager", "local"]
         command += ["--experiment-name", experiment]

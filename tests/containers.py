@@ -13,8 +13,9 @@ from pathlib import Path
 import psycopg
 import yaml
 from docker.utils import exclude_paths
-from processes import Process, process
 from team import SERVER, postgresql
+
+from server.processes import Process, process
 
 ROOT = SERVER.parent
 COMPOSE = SERVER / "docker-compose.yml"

@@ -12,17 +12,17 @@ import pandas as pd
 STOCK = Path(__file__).parents[1] / "3_projects" / "stock"
 
 
-def load(name: str) -> ModuleType:
+def load(name: str, folder: Path = STOCK) -> ModuleType:
     """Return a module of the project; what it imports is found beside it, now and not later."""
     alias = f"stock_{name}"
     if alias not in sys.modules:
-        sys.path.insert(0, str(STOCK))
+        sys.path.insert(0, str(folder))
         try:
-            spec = importlib.util.spec_from_file_location(alias, STOCK / f"{name}.py")
+            spec = importlib.util.spec_from_file_location(alias, folder / f"{name}.py")
             sys.modules[alias] = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(sys.modules[alias])
         finally:
-            sys.path.remove(str(STOCK))
+            sys.path.remove(str(folder))
     return sys.modules[alias]
 
 

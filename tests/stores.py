@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import servers
+import psutil
+
+from server import servers
 
 SCRIPT = Path(servers.__file__).with_name("ftpserver.py")
-SECONDS = 20  # what nothing here comes near
+SECONDS = 60  # what nothing here comes near
 
 
 @dataclass
@@ -81,47 +83,35 @@ class Stranger:
         return list(iter(self.line, ""))
 
 
-def options(root: Path, port: int, *arguments: str) -> list[str]:
-    """Return the options for a store."""
-    return ["--port", str(port), "--root", str(root), *arguments]
-
-
 def environment(**variables: str) -> dict[str, str]:
     """Return an environment in which nothing but these variables is about a login."""
     return {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_FTP_")} | variables
 
 
+def started(command: list, log: Path, ready: Callable[[], object], env: dict | None = None) -> subprocess.Popen:
+    """Return a server's process when it is ready."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(list(map(str, command)), stdout=output, stderr=output, env=env)
+    until(lambda: process.poll() is not None or ready())
+    assert process.poll() is None, log.read_text()
+    return process
+
+
 @contextlib.contextmanager
 def store(
-    folder: Path,
-    port: int,
-    *arguments: str,
-    first: str = "",
-    root: Path | None = None,
-    limit: int = 0,
-    **variables: str,
+    folder: Path, port: int, *arguments: str, first: str = "", root: Path | None = None, **variables: str
 ) -> Iterator[Store]:
     """Have a store in a process of its own; its log must hold no password and no traceback.
 
-    ``first`` is Python that runs in that process before, to make a time shorter or longer. No file of that process
-    gets longer than ``limit`` bytes, as if its disk was full.
+    ``first`` is Python that runs in that process before, to make a time shorter or longer.
     """
-    code = f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r}); import transfers, logins, ftpserver; {first}\n"
+    code = f"from server import ftpserver, logins, transfers; {first}\n"
     root, log = root or folder / "root", folder / "log"
     variables.setdefault("MLFLOW_FTP_PASSWORD", secrets.token_urlsafe(12))
-    command = [sys.executable, "-c", f"{code}ftpserver.main()", *options(root, port, *arguments)]
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            stdout=output,
-            stderr=output,
-            env=environment(**variables),
-            preexec_fn=(lambda: limit_files(limit)) if limit else None,
-        )
+    command = [sys.executable, "-c", f"{code}ftpserver.main()", "--port", port, "--root", root, *arguments]
+    process = started(command, log, lambda: b" serving " in log.read_bytes(), environment(**variables))
     up = Store(port, root, process, log, variables["MLFLOW_FTP_PASSWORD"])
     try:
-        until(lambda: b" serving " in log.read_bytes() or process.poll() is not None)
-        assert process.poll() is None, log.read_text()
         yield up
     finally:
         process.terminate()
@@ -132,19 +122,19 @@ def store(
     assert up.password not in text
 
 
-def limit_files(size: int) -> None:
-    """Let no file of this process get longer."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait until something is true."""
-    deadline = time.monotonic() + SECONDS
-    while not condition():
+def until(condition: Callable[[], object], seconds: float = SECONDS) -> object:
+    """Return the first true answer of ``condition``."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
         assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.01)
+        time.sleep(0.02)
+    return answer
+
+
+def command_lines(process: subprocess.Popen) -> str:
+    """Return the commands of a process and of all that it started, which every user of the machine can read."""
+    leader = psutil.Process(process.pid)
+    return "\n".join(" ".join(each.cmdline()) for each in (leader, *leader.children(recursive=True)))
 
 
 def refused(*arguments: str, **variables: str) -> str:

@@ -1,4 +1,4 @@
-"""How fast the fleets of panels and turbines grow, and the boosting of what they give per installed capacity.
+"""The growth of the fleets of panels and turbines, and the boosting of their power per installed capacity.
 
 The capacity is relative: 1 at the end of the training. A tree predicts no more than it has seen, so it learns the power
 per capacity (and light), which stays in its range when the fleet grows; the growth is a straight line, which goes on.
@@ -23,32 +23,32 @@ FEATURES = {
         *("rad_horizontal", "rad_diffuse", "temperature", "hour", "solar_elevation"),
     ],
 }
-# What drives a fleet, and nothing that tells one year from another: a mild year would be taken for growth.
+# What drives a fleet, and nothing that tells one year from another: a mild year would look like growth.
 DRIVERS = {"solar_GW": ["rad_horizontal", "rad_diffuse", "solar_elevation"], "wind_GW": ["windspeed"]}
 TWO_YEARS = pd.Timedelta(days=720)  # a few days may be missing
 
 
 def has_two_years(hours: pd.DataFrame) -> bool:
-    """Return whether season and growth can be told apart: every season has to be there twice."""
+    """Return whether every season is there twice, without which season and growth can't be told apart."""
     return hours.index[-1] - hours.index[0] >= TWO_YEARS
 
 
 def features_of(hours: pd.DataFrame, target: str) -> list[str]:
-    """Return the columns to learn from; in less than two years the day of the year would be just another trend."""
+    """Return the columns to learn from, without the day of the year if less than two years make it a mere trend."""
     return [name for name in FEATURES[target] if name != "day_of_year" or has_two_years(hours)]
 
 
 def fold_of(index: pd.DatetimeIndex) -> np.ndarray:
-    """Return a fold from 0 to 3 for each hour, whole weeks in turn, so that neighbouring hours share theirs."""
+    """Return a fold from 0 to 3 for each hour, by whole weeks, so that neighbouring hours are in the same fold."""
     return ((index - pd.Timestamp("1970-01-05", tz="UTC")) // pd.Timedelta(weeks=1)).to_numpy() % 4
 
 
 def estimate_growth(hours: pd.DataFrame, target: str) -> float:
-    """Return by which share of its size at the end of ``hours`` a fleet grows in a year, as found in ``hours``.
+    """Return the growth per year of a fleet, as a share of its size at the end of ``hours``.
 
     ``hours`` has an hourly UTC index, the target in GW, its drivers and ``trend`` in years. The energy of each month is
-    set against what the drivers alone let expect (predicted for weeks not learnt from), and a line through that is
-    the capacity; once more with the power per that capacity. 0 if there are less than two years.
+    compared with a prediction from the drivers alone, for weeks not learnt from; a straight line through the ratios
+    is the capacity. This is done twice, the second time with the power per capacity. 0 for less than two years.
     """
     if not has_two_years(hours):
         return 0.0
@@ -69,7 +69,7 @@ def estimate_growth(hours: pd.DataFrame, target: str) -> float:
 
 
 def fit_mean(hours: pd.DataFrame, target: str, growth: float, **settings) -> HistGradientBoostingRegressor:
-    """Return a boosting of the mean power per size; the weeks of validation stop it if it is to stop early."""
+    """Return a boosting of the mean power per size; with ``early_stopping`` the validation weeks stop it."""
     size = size_of(hours, target, growth, hours["trend"].iloc[-1])
     hours, size = hours[size > 0], size[size > 0]
     inputs, power = hours[features_of(hours, target)].to_numpy(), hours[target].to_numpy() / size
@@ -84,7 +84,7 @@ def fit_mean(hours: pd.DataFrame, target: str, growth: float, **settings) -> His
 
 
 def fit_fleet(hours: pd.DataFrame, target: str, growth: float, settings: dict) -> dict:
-    """Return what is known of a fleet at the end of ``hours``: its growth, when that is, and the boosting of its mean.
+    """Return the parts of a fleet without its range: growth, end, features and the boosting of the mean.
 
     ``settings`` are arguments of scikit-learn's HistGradientBoostingRegressor.
     """

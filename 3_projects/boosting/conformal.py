@@ -1,9 +1,9 @@
-"""The range around the mean in which the power lies in four hours of five, also in a year that has not been seen.
+"""The range around the mean that holds the power in four hours of five, in an unseen year too.
 
 Conformalized quantile regression (Y. Romano, E. Patterson, E. Candès, "Conformalized Quantile Regression", NeurIPS
 2019) with scores per width (M. Sesia, E. Candès, "A comparison of some conformal quantile regression methods", Stat 9,
-2020), each side and each of the four groups of model.py by itself. The errors are those of a forecast made a year
-before, as they will be when the model is used: the year ahead is what is hard.
+2020), for each side and each of the four groups of model.py. The errors are those of a forecast made a year before,
+as they will be when the model is used.
 """
 
 import numpy as np
@@ -14,17 +14,17 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import mean_absolute_error
 
 YEAR = pd.Timedelta(days=365)
-FEWEST = 200  # hours in a group; with less, all hours speak for it
+FEWEST = 200  # hours in a group; with fewer, the margins are those of all hours
 
 
 def last_year(index: pd.DatetimeIndex) -> np.ndarray:
-    """Return which hours are kept for calibration: the last year, or of less than two years the last third."""
+    """Return which hours are kept for calibration: the last year, or the last third of less than two years."""
     span = index[-1] - index[0]
     return index > index[-1] - (YEAR if span >= TWO_YEARS else span / 3)
 
 
 def fit_quantiles(inputs: np.ndarray, error: np.ndarray) -> dict:
-    """Return boostings of the quantiles 0.1 and 0.9 of the error, of few small trees as there is but one year."""
+    """Return boostings of the quantiles 0.1 and 0.9 of the error; one year is enough for few and small trees only."""
     return {
         side: HistGradientBoostingRegressor(
             loss="quantile",
@@ -65,10 +65,10 @@ def calibrate(hours: pd.DataFrame, target: str, fleet: dict) -> dict:
 
 
 def train_fleet(hours: pd.DataFrame, target: str, growth: float, settings: dict) -> tuple[dict, float]:
-    """Return what the model has to know of a fleet, and the MAE in GW of a forecast made a year before.
+    """Return a fleet as model.py describes it, and the MAE in GW of a forecast made a year before.
 
-    The mean is learnt from all of ``hours``; the range from how wrong the same boosting is in their last year, if it
-    has learnt from the hours before only.
+    The mean is learnt from all of ``hours``; the range from the errors that the same boosting makes in their last year
+    when it has learnt from the hours before that year only.
     """
     late = last_year(hours.index)
     before, after = hours[~late], hours[late]
@@ -79,12 +79,12 @@ def train_fleet(hours: pd.DataFrame, target: str, growth: float, settings: dict)
 
 
 def is_lit(hours: pd.DataFrame, target: str) -> np.ndarray:
-    """Return in which hours there is a range at all: for solar power not in the dark."""
+    """Return the hours that have a range: for solar power, those that are not dark."""
     return hours["solar_elevation"].to_numpy() > DARK if target == "solar_GW" else np.ones(len(hours), dtype=bool)
 
 
 def measure_coverage(hours: pd.DataFrame, power: pd.DataFrame) -> pd.DataFrame:
-    """Return how much of the recorded power is inside the range, below and above it, and the range's width in GW.
+    """Return the shares of the actual power inside, below and above the range, and the range's width in GW.
 
     One line for all hours of a target, by day and by night, in summer and in winter, and for each group. The hours that
     are too dark for solar power are counted in no line but their own, ``dark``: they would flatter the others.
@@ -96,10 +96,10 @@ def measure_coverage(hours: pd.DataFrame, power: pd.DataFrame) -> pd.DataFrame:
         parts = {"all": lit, "day": lit & ~night, "night": lit & night, "summer": lit & ~winter, "winter": lit & winter}
         parts |= {name: lit & (group == number) for number, name in enumerate(GROUPS)} | {"dark": ~lit}
         low, high = power[f"{target}_q10"].to_numpy(), power[f"{target}_q90"].to_numpy()
-        recorded = hours[target].to_numpy()
+        actual = hours[target].to_numpy()
         for part, chosen in parts.items():
             if chosen.any():
-                below, above = (recorded < low)[chosen].mean(), (recorded > high)[chosen].mean()
+                below, above = (actual < low)[chosen].mean(), (actual > high)[chosen].mean()
                 line = {"target": target, "hours of": part, "hours": int(chosen.sum()), "inside": 1 - below - above}
                 lines.append(line | {"below": below, "above": above, "width_GW": (high - low)[chosen].mean()})
     return pd.DataFrame(lines)

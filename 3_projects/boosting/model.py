@@ -1,11 +1,9 @@
 """The model as it is deployed: MLflow stores this file with it and runs it wherever the model is loaded.
 
 A fleet is a dictionary: ``growth`` per year and ``end`` of the training (in the unit of the column ``trend``, years),
-``features``, the boostings ``mean``, ``q10`` and ``q90``, and ``margins`` by group and side. See capacity.py and
-conformal.py for how it comes about.
+``features``, the boostings ``mean``, ``q10`` and ``q90``, and ``margins`` by group and side. capacity.py and
+conformal.py make it.
 """
-
-import sys
 
 import joblib
 import mlflow
@@ -18,15 +16,15 @@ DARK = -6.0  # degrees; with the sun lower, which is the end of civil twilight, 
 GROUPS = ["night winter", "day winter", "night summer", "day summer"]
 SIDES = {"q10": 0.1, "q90": 0.9}
 RANGE_FEATURES = ["solar_elevation", "temperature"]
-FEW = 10_000  # rows, for which more threads than one would wait for each other longer than they work
-LARGEST = 1e30  # no unit makes weather of it, and a float32 in a model would soon overflow beyond
+FEW = 10_000  # rows; for fewer, several threads would wait for each other longer than they work
+LARGEST = 1e30  # far beyond any weather in any unit, and small enough not to overflow in float32
 
 
 def check(rows: pd.DataFrame) -> None:
-    """Raise MlflowException, which a server answers as HTTP 400, unless each value is a finite number."""
+    """Raise MlflowException, which a server returns as HTTP 400, unless every value is a finite number."""
     if rows.empty:
         raise MlflowException.invalid_parameter_value("expected at least one row, found none")
-    good = np.abs(rows.to_numpy(float)) < LARGEST  # which a missing number is not
+    good = np.abs(rows.to_numpy(float)) < LARGEST  # False for a missing number
     if not good.all():
         row, column = np.argwhere(~good)[0]
         value = rows.iat[row, column]
@@ -36,51 +34,28 @@ def check(rows: pd.DataFrame) -> None:
         )
 
 
-def answer_400(server, served) -> None:
-    """Let MLflow's scoring server say what is wrong with a request that it would answer with a bare HTTP 500.
-
-    MLflow 3.17 does so where no content type is stated, and where its reader gives up, as on JSON nested too deep.
-    """
-
-    def invocations(data, content_type, *rest):
-        if content_type is None:
-            raise MlflowException.invalid_parameter_value(
-                "expected a body and the header Content-Type: application/json, found no content type"
-            )
-        try:
-            return served(data, content_type, *rest)
-        except MlflowException:
-            raise
-        except Exception as error:
-            raise MlflowException.invalid_parameter_value(
-                f"expected rows in one of MLflow's formats, found what can't be read ({type(error).__name__})"
-            ) from None
-
-    server.invocations = invocations
-
-
 def capacity(years: np.ndarray, growth: float) -> np.ndarray:
     """Return the capacity of a fleet, 1 at the end of the training, by the years since then (negative: before)."""
     return np.maximum(1 + growth * years, 0.1)
 
 
 def light_of(elevation: np.ndarray) -> np.ndarray:
-    """Return how bright it is by the sun's elevation in degrees: 1 by day, less from 3 degrees on, and 0 in the dark.
+    """Return the brightness by the sun's elevation in degrees: 1 by day, less below 3 degrees, and 0 in the dark.
 
-    In twilight the power falls by more than half with each degree. Per capacity and light it stays in the range of the
-    day, where a boosting can tell a little from nothing.
+    In twilight the power falls by more than half with each degree. Divided by the light it stays in the range of the
+    day, where a boosting can resolve it.
     """
     return np.where(elevation > DARK, np.minimum(np.logaddexp(0, elevation) / 3, 1), 0)
 
 
 def group_of(rows: pd.DataFrame) -> np.ndarray:
-    """Return the number in GROUPS for each row; it is day with the sun up, and summer from April to September."""
+    """Return the number of each row's group in GROUPS: day if the sun is up, summer from April to September."""
     summer = rows["day_of_year"].between(91, 273).to_numpy()  # a day less in leap years, which does no harm
     return 2 * summer + (rows["solar_elevation"] > 0).to_numpy()
 
 
 def size_of(rows: pd.DataFrame, target: str, growth: float, end: float) -> np.ndarray:
-    """Return what the power is divided by before it is learnt: the capacity, and for solar power the light as well."""
+    """Return what the power is divided by before training: the capacity, and for solar power the light as well."""
     size = capacity(rows["trend"].to_numpy() - end, growth)
     return size * light_of(rows["solar_elevation"].to_numpy()) if target == "solar_GW" else size
 
@@ -117,7 +92,7 @@ class WindSolarModel(mlflow.pyfunc.PythonModel):
     """Take the columns that the signature names, return the power in GW in named columns, never negative."""
 
     def load_context(self, context):
-        """Load what is known of the two fleets, and the names of the input columns."""
+        """Load the two fleets and the names of the input columns."""
         self.fleets = joblib.load(context.artifacts["fleets"])
         self.features = context.model_config["features"]
         self.threads = ThreadpoolController()
@@ -132,10 +107,5 @@ class WindSolarModel(mlflow.pyfunc.PythonModel):
                 power |= predict_power(rows, target, fleet)
         return pd.DataFrame(power, index=model_input.index)[[*self.fleets, *(name for name in power if "_q" in name)]]
 
-
-if "mlflow.pyfunc.scoring_server.app" in sys.modules:  # this is mlflow models serve, loading its model
-    from mlflow.pyfunc import scoring_server
-
-    answer_400(scoring_server, scoring_server.invocations)
 
 mlflow.models.set_model(WindSolarModel())

@@ -1,12 +1,13 @@
-"""A bounded search for the settings of the boosting, which goes on where it was stopped.
+"""A bounded search for the settings of the boosting, which resumes where it was stopped.
 
-Each trial is a child run. A later search with the same code, data and seed takes the finished ones over, also those of
-a run that was killed, and tries what is left: the runs are the study, so nothing else has to survive.
+Each trial is a child run. A later search in the same experiment, with the same code, data and seed, copies the finished
+trials of earlier searches, killed ones too, below its own run and does the rest. The runs are the study: nothing else
+has to survive.
 """
 
 import hashlib
+import json
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count, takewhile
 from pathlib import Path
@@ -15,7 +16,7 @@ import mlflow
 import optuna
 import pandas as pd
 from capacity import TARGETS, features_of, fit_mean
-from mlflow.entities import Metric, Param, Run
+from mlflow.entities import Run
 from model import size_of
 from optuna.distributions import FloatDistribution, IntDistribution
 from sklearn.metrics import mean_absolute_error
@@ -40,7 +41,7 @@ USUAL = {
 
 
 def digest_of_search(table_sha256: str, seed: int) -> str:
-    """Return what two searches must have in common to share their trials: code, requirements, table and seed."""
+    """Return a digest of code, requirements, table and seed; searches with the same digest share their trials."""
     folder = Path(__file__).parent
     digest = hashlib.sha256(f"{table_sha256} {seed}".encode())
     for path in sorted([*folder.glob("*.py"), folder / "python_env.yaml"]):
@@ -51,7 +52,6 @@ def digest_of_search(table_sha256: str, seed: int) -> str:
 def kept_trials(digest: str) -> list[Run]:
     """Return the finished trials of earlier searches in their order, up to the first one that is missing."""
     runs = mlflow.search_runs(
-        search_all_experiments=True,
         filter_string=f"tags.search = '{digest}' and attributes.status = 'FINISHED'",
         output_format="list",
     )
@@ -60,20 +60,15 @@ def kept_trials(digest: str) -> list[Run]:
 
 
 def add_kept(study: optuna.Study, run: Run, target: str) -> None:
-    """Take a finished trial over into a study."""
-    texts = {name: run.data.params[f"{target}.{name}"] for name in SPACE}
-    study.add_trial(
-        optuna.create_trial(
-            params={name: float(text) if "." in text else int(text) for name, text in texts.items()},
-            distributions=SPACE,
-            value=run.data.metrics[f"validation_mae_{target}"],
-            user_attrs={"max_iter": int(run.data.params[f"{target}.max_iter"])},
-        )
-    )
+    """Add the finished trial of a child run to a study."""
+    params = {name: json.loads(run.data.params[f"{target}.{name}"]) for name in [*SPACE, "max_iter"]}
+    trees = {"max_iter": params.pop("max_iter")}
+    mae = run.data.metrics[f"validation_mae_{target}"]
+    study.add_trial(optuna.create_trial(params=params, distributions=SPACE, value=mae, user_attrs=trees))
 
 
 def fit_trial(hours: pd.DataFrame, target: str, growth: float, settings: dict) -> tuple[int, float]:
-    """Return with how many trees the weeks of validation are met best, and the MAE of that in GW."""
+    """Return the number of trees with the smallest error on the validation weeks, and its MAE in GW."""
     boosting = fit_mean(
         hours, target, growth, **settings, max_iter=MOST_TREES, early_stopping=True, n_iter_no_change=10
     )
@@ -84,11 +79,11 @@ def fit_trial(hours: pd.DataFrame, target: str, growth: float, settings: dict) -
 
 
 def run_trial(studies: dict[str, optuna.Study], hours: pd.DataFrame, growth: dict[str, float], number: int, seed: int):
-    """Try one set of settings for each target, side by side."""
+    """Try one set of settings for each target, in parallel."""
     with ThreadPoolExecutor(os.cpu_count(), initializer=threadpool_limits, initargs=(1, "openmp")) as threads:
         trials, fits = {}, {}
         for target, study in studies.items():
-            # A seed for each trial: a search that was stopped goes on as if it had not been.
+            # A seed for each trial, so that a resumed search tries what an uninterrupted one would have tried.
             study.sampler = optuna.samplers.TPESampler(seed=seed + number)
             trials[target] = study.ask(SPACE)
             settings = {**trials[target].params, "random_state": seed}
@@ -99,18 +94,13 @@ def run_trial(studies: dict[str, optuna.Study], hours: pd.DataFrame, growth: dic
             study.tell(trials[target], mae)
 
 
-def keep_trial(studies: dict[str, optuna.Study], number: int, digest: str, started: int) -> None:
-    """Note the last trial of each study in a child run, which counts when it is finished."""
-    client, parent = mlflow.MlflowClient(), mlflow.active_run().info
-    tags = {"mlflow.parentRunId": parent.run_id, "search": digest}
-    run = client.create_run(parent.experiment_id, started, tags, f"trial {number + 1}").info.run_id
-    params, metrics = [Param("trial", str(number))], []
+def log_trial(studies: dict[str, optuna.Study], number: int) -> None:
+    """Log a trial of each study to the active run."""
+    mlflow.log_param("trial", number)
     for target, study in studies.items():
-        trial = study.trials[-1]
-        params += [Param(f"{target}.{name}", str(value)) for name, value in (trial.params | trial.user_attrs).items()]
-        metrics.append(Metric(f"validation_mae_{target}", trial.value, started, 0))
-    client.log_batch(run, metrics, params)
-    client.set_terminated(run)
+        trial = study.trials[number]
+        mlflow.log_params({f"{target}.{name}": value for name, value in (trial.params | trial.user_attrs).items()})
+        mlflow.log_metric(f"validation_mae_{target}", trial.value)
 
 
 def search(
@@ -123,25 +113,30 @@ def search(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     studies = {target: optuna.create_study(direction="minimize") for target in TARGETS}
     kept = kept_trials(digest)[:trials]
-    for target, study in studies.items():
-        for run in kept:
-            add_kept(study, run, target)
-        if not kept:
-            study.enqueue_trial(USUAL)
-    if kept:
-        print(f"boosting: {len(kept)} of {trials} trials are kept from an earlier search", flush=True)
     mlflow.log_metric("kept_trials", len(kept))
-    for number in range(len(kept), trials):
-        started = int(1000 * time.time())
-        run_trial(studies, hours, growth, number, seed)
-        keep_trial(studies, number, digest, started)
-        found = [
-            f"{target} {study.trials[-1].value:.3f} (best {study.best_value:.3f})" for target, study in studies.items()
-        ]
-        print(f"boosting: trial {number + 1} of {trials}: MAE in GW: {', '.join(found)}", flush=True)
+    if kept:
+        print(f"boosting: {len(kept)} of {trials} trials are copied from an earlier search", flush=True)
+    else:
+        for study in studies.values():
+            study.enqueue_trial(USUAL)
+    for number in range(trials):
+        # The run counts once it is finished: what is killed in between is tried again.
+        with mlflow.start_run(run_name=f"trial {number + 1}", nested=True, tags={"search": digest}):
+            if number < len(kept):
+                mlflow.set_tag("copied_from", kept[number].info.run_id)
+                for target, study in studies.items():
+                    add_kept(study, kept[number], target)
+            else:
+                run_trial(studies, hours, growth, number, seed)
+            log_trial(studies, number)
+        if number >= len(kept):
+            errors = [
+                f"{name} {study.trials[-1].value:.3f} (best {study.best_value:.3f})" for name, study in studies.items()
+            ]
+            print(f"boosting: trial {number + 1} of {trials}: MAE in GW: {', '.join(errors)}", flush=True)
     return studies
 
 
 def best_settings(study: optuna.Study, seed: int) -> dict:
-    """Return the settings that did best, with the number of trees that they took."""
+    """Return the best settings and their number of trees, as arguments of the boosting."""
     return {**study.best_params, "max_iter": study.best_trial.user_attrs["max_iter"], "random_state": seed}

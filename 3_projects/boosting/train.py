@@ -1,12 +1,13 @@
 """Train a gradient boosting for solar and wind power with a range around it, and log it as a model.
 
-mlflow run 3_projects/boosting --env-manager local -P trials=20 --experiment-name predicting_wind_solar
+    mlflow run 3_projects/boosting --env-manager local -P trials=20 --experiment-name chapter_3
 
-The settings come from a search (search.py) that goes on where it was stopped. The boosting learns the power per
+The settings come from a search (search.py) that resumes where it was stopped. The boosting learns the power per
 installed capacity (capacity.py). The range is calibrated on the last year of the training (conformal.py).
 """
 
 import argparse
+import ftplib
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +19,9 @@ import pandas as pd
 import yaml
 from capacity import FEATURES, TARGETS, estimate_growth
 from conformal import measure_coverage, train_fleet
+from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
-from mlflow_ftp.preflight import preflight
-from range_plots import plot_coverage, plot_weeks
+from range_plots import plot_weeks
 from search import best_settings, digest_of_search, search
 from threadpoolctl import threadpool_limits
 
@@ -28,21 +29,24 @@ INPUTS = list(dict.fromkeys([*FEATURES["solar_GW"], *FEATURES["wind_GW"], "trend
 
 
 def read_table(data_run: str) -> tuple[pd.DataFrame, str]:
-    """Return the hourly table of a run of 3_projects/data, and that run's id; ``newest`` stands for the last one."""
-    if data_run == "newest":
-        runs = mlflow.search_runs(
-            search_all_experiments=True,
-            filter_string="tags.step = 'data' and attributes.status = 'FINISHED'",
-            order_by=["tags.used_at DESC"],
-            max_results=1,
-            output_format="list",
-        )
-        if not runs:
-            sys.exit("There is no table to train on yet. Make it with: mlflow run 3_projects/data --env-manager local")
-        data_run = runs[0].info.run_id
-    with tempfile.TemporaryDirectory() as folder:
-        path = mlflow.artifacts.download_artifacts(run_id=data_run, artifact_path="table.parquet", dst_path=folder)
-        return pd.read_parquet(path), data_run
+    """Read the table of a run of 3_projects/data, by the run's id or the newest in this experiment; return both.
+
+    Ends the program with one sentence if there is none or a server is away: better now than after the training.
+    """
+    try:
+        if data_run == "newest":
+            finished = "tags.project = 'data' and attributes.status = 'FINISHED'"
+            runs = mlflow.search_runs(filter_string=finished, order_by=["tags.used_at DESC"], max_results=1)
+            if runs.empty:
+                make = "mlflow run 3_projects/data --env-manager local"
+                sys.exit(f"boosting: there is no table in this experiment yet. Make it, in the same one, with: {make}")
+            data_run = runs["run_id"][0]
+        with tempfile.TemporaryDirectory() as folder:
+            path = mlflow.artifacts.download_artifacts(run_id=data_run, artifact_path="table.parquet", dst_path=folder)
+            return pd.read_parquet(path), data_run
+    except (MlflowException, *ftplib.all_errors) as error:
+        reason = str(error).splitlines()[0]
+        sys.exit(f"boosting: can't read the table {data_run} ({reason}). Do both servers run, and let you in?")
 
 
 parser = argparse.ArgumentParser(description="Train a gradient boosting for solar and wind power, with a range.")
@@ -52,17 +56,19 @@ parser.add_argument("--data-run", default="newest", help="run of 3_projects/data
 options = parser.parse_args()
 if options.trials < 1:
     sys.exit(f"boosting: expected at least 1 trial, found {options.trials}. The default is 20.")
-preflight("boosting")
 # The fits run side by side, one thread each: the threads of one fit would spin while they wait for each other.
 threadpool_limits(1, "openmp")
 
-with mlflow.start_run(), tempfile.TemporaryDirectory() as folder:
-    table, data_run = read_table(options.data_run)
-    mlflow.set_tags({"step": "boosting", "data_run": data_run, "source": table.attrs["source"]})
+sys.stdout.reconfigure(errors="replace")  # MLflow prints emoji, which not every terminal can show
+table, data_run = read_table(options.data_run)
+data_title = table.attrs.get("subject", {}).get("title", "unknown")
+with mlflow.start_run(run_name=f"boosting-{options.trials}"), tempfile.TemporaryDirectory() as folder:
+    mlflow.set_tags(
+        {"project": "boosting", "data_run": data_run, "data_title": data_title, "fitted_on": "train,validation"}
+    )
     # Filled-in hours teach nothing. What is left of the training is split into train and validation for the search.
     hours = table[(table["split"] != "holdout") & ~table["repaired"]]
-    columns = [*INPUTS, *TARGETS]
-    mlflow.log_input(mlflow.data.from_pandas(hours[columns], name=table.attrs["source"]), context="training")
+    mlflow.log_input(mlflow.data.from_pandas(hours, name=data_title), context="training")
 
     growth = {target: estimate_growth(hours, target) for target in TARGETS}
     mlflow.log_metrics({f"growth_{target}": value for target, value in growth.items()})
@@ -74,12 +80,13 @@ with mlflow.start_run(), tempfile.TemporaryDirectory() as folder:
         mlflow.log_params({f"{target}.{name}": value for name, value in settings[target].items()})
         mlflow.log_metric(f"validation_mae_{target}", study.best_value)
         mlflow.log_table(study.trials_dataframe(("number", "value", "params", "user_attrs")), f"trials_{target}.json")
+    errors = [f"{study.best_value:.3f} GW {target[:-3]}" for target, study in studies.items()]
+    note = f"MAE on the validation weeks: {', '.join(errors)}"
+    mlflow.set_tag("mlflow.note.content", note)
 
     print("boosting: the mean, and its range from a forecast made a year before", flush=True)
     with ThreadPoolExecutor(len(TARGETS), initializer=threadpool_limits, initargs=(1, "openmp")) as threads:
-        fits = {
-            target: threads.submit(train_fleet, hours, target, growth[target], settings[target]) for target in TARGETS
-        }
+        fits = {name: threads.submit(train_fleet, hours, name, growth[name], settings[name]) for name in TARGETS}
     fleets = {target: fit.result()[0] for target, fit in fits.items()}
     mlflow.log_metrics({f"year_ahead_mae_{target}": fit.result()[1] for target, fit in fits.items()})
 
@@ -92,8 +99,8 @@ with mlflow.start_run(), tempfile.TemporaryDirectory() as folder:
         artifacts={"fleets": str(saved)},
         model_config={"features": INPUTS},
         signature=infer_signature(hours[INPUTS], pd.DataFrame(0.0, index=[0], columns=outputs)),
-        input_example=hours[INPUTS].head(3),
-        # Named, since finding them out takes MLflow longer than the training.
+        input_example=hours[INPUTS].between_time("11:00", "13:00").head(3),  # at night there is no solar power
+        # Named, because MLflow takes longer to find them out than the training takes.
         pip_requirements=yaml.safe_load(Path("python_env.yaml").read_text())["dependencies"],
     )
 
@@ -102,14 +109,9 @@ with mlflow.start_run(), tempfile.TemporaryDirectory() as folder:
     power = mlflow.pyfunc.load_model(model.model_uri).predict(unseen[INPUTS])
     coverage = measure_coverage(unseen, power)
     mlflow.log_table(coverage, "coverage.json")
-    mlflow.log_metrics(
-        {
-            f"coverage_{line.target}_{line.part.replace(' ', '_')}": line.inside
-            for line in coverage.rename(columns={"hours of": "part"}).itertuples()
-        }
-    )
-    mlflow.log_figure(plot_coverage(coverage, table.attrs["source"]), "coverage.png")
-    mlflow.log_figure(plot_weeks(unseen, power, table.attrs["source"]), "weeks.png")
-    print(f"boosting: inside the range, of the {len(unseen)} hours that nothing has been learnt from:")
-    print(coverage.round(3).to_string(index=False))
-    print(f"boosting: {model.model_uri}")
+    names = "coverage_" + coverage["target"] + "_" + coverage["hours of"].str.replace(" ", "_")
+    mlflow.log_metrics(dict(zip(names, coverage["inside"], strict=True)))
+    mlflow.log_figure(plot_weeks(unseen, power, data_title), "weeks.png")
+    inside = [f"{line.inside:.0%} {line.target[:-3]}" for line in coverage[coverage["hours of"] == "all"].itertuples()]
+    print(f"boosting: inside the range in the holdout: {', '.join(inside)}; coverage.json has the parts")
+    print(f"boosting: {note}\nboosting: {model.model_uri}")

@@ -1,6 +1,6 @@
 """The features of the hourly table: what weather and calendar say about the power of an hour.
 
-Pure functions of a frame with an hourly UTC index without gaps. Nothing here looks at the recorded power.
+Pure functions of a frame with an hourly UTC index without gaps. Nothing here looks at the power itself.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ LATITUDE, LONGITUDE = 51.0, 10.0
 
 
 def solar_elevation(index: pd.DatetimeIndex) -> np.ndarray:
-    """Return the sun's height over the horizon in degrees, in the middle of each hour and of Germany.
+    """Return the sun's elevation in degrees, in the middle of each hour and of Germany.
 
     ``index`` is in UTC and names the start of each hour. Declination and equation of time: J. W. Spencer, "Fourier
     series representation of the position of the sun", Search 2 (1971), in the form of NOAA's "General Solar Position
@@ -55,16 +55,16 @@ def add_features(weather: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with the derived columns added, all of them float64 and without a missing value.
 
     - ``hour`` (0 to 23, UTC) and ``day_of_year`` (1 to 366)
-    - ``utc_offset``: by how many hours the clocks of Germany are before UTC, 1 or 2. The weather columns of the real
-      data stand an hour late while summer time lasts; with this and the next columns a model can set that right.
+    - ``utc_offset``: the offset of Germany's clocks from UTC in hours, 1 or 2. The weather columns of the real data
+      are an hour late during summer time; with this and the next columns a model can correct that.
     - ``rad_horizontal_lag_1``, ``_lead_1``, ``rad_diffuse_lag_1``, ``_lead_1``: the radiation of the hour before and
       after (W/m2)
     - ``solar_elevation`` (degrees) and ``rad_clear_sky`` (W/m2)
     - ``windspeed_lag_1`` ... ``_3`` and ``windspeed_lead_1`` ... ``_3``: the wind of the hours before and after, and
-      ``windspeed_mean_7h`` and ``_25h``: centred means (all m/s). The country's turbines answer to the weather of the
-      hours around, not to one value at 10 m; a weather forecast knows the hours after as well as the hours before.
-      At the ends of the table the nearest hour stands in, here and for the radiation.
-    - ``trend`` (years since the start of 2013 in UTC): a stand-in for the capacity that is built year by year
+      ``windspeed_mean_7h`` and ``_25h``: centred means (all m/s). The country's turbines depend on the weather of the
+      hours around, not on one value at 10 m; a weather forecast knows the hours after as well as the hours before.
+      At the ends of the table the nearest hour is used, here and for the radiation.
+    - ``trend`` (years since the start of 2013 in UTC): a proxy for the capacity that is built year by year
     """
     index = weather.index
     elevation = solar_elevation(index)
@@ -84,6 +84,9 @@ def add_features(weather: pd.DataFrame) -> pd.DataFrame:
         columns[f"windspeed_lag_{hours}"] = wind.shift(hours, fill_value=wind.iloc[0])
         columns[f"windspeed_lead_{hours}"] = wind.shift(-hours, fill_value=wind.iloc[-1])
     for hours in (7, 25):
-        columns[f"windspeed_mean_{hours}h"] = wind.rolling(hours, center=True, min_periods=1).mean()
+        # A rolling mean carries rounding errors along, so that an hour's bytes would depend on where the series begins.
+        shifted = [wind.shift(hour) for hour in range(-(hours // 2), hours // 2 + 1)]
+        known = sum(one.notna() for one in shifted)
+        columns[f"windspeed_mean_{hours}h"] = sum(one.fillna(0) for one in shifted) / known
     columns["trend"] = ((index - pd.Timestamp("2013-01-01", tz="UTC")) / pd.Timedelta(days=365.25)).to_numpy()
     return weather.assign(**columns)

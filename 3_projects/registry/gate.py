@@ -1,150 +1,187 @@
-"""The rules that a candidate has to pass, as pure functions of predictions and recorded values.
+"""The gate: put the challengers through the rules, the one with the smallest error first, until one passes."""
 
-Frames have one column for each target, in the target's unit, on the same UTC index.
-"""
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from dataclasses import dataclass
-
+import mlflow
 import numpy as np
 import pandas as pd
-from errors import metrics_of, season_of
-from rules import Rules
+import rules
+from decisions import sent_away
+from holdout import Forecast, Holdout, errors, forecast
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+from rules import FAILED, Result, not_applicable
+from thresholds import Thresholds
 
-PASSED, FAILED, NOT_APPLICABLE = "passed", "failed", "not applicable"
-RULES = ["gain", "naive", "parts", "values", "signature", "loads", "speed"]
-SAMPLES = 2000
-INTERVAL = (2.5, 97.5)  # percent
+from forecasting.ledger import Ledger
+from forecasting.tracking import model_of, project_of
+
+TRIAL_SECONDS = 300  # a model with tensorflow in it takes 10 s to load
+
+
+@dataclass
+class Challenger:
+    """A version that is judged: its forecast, its errors, and the rules' results once it was judged."""
+
+    run: Run
+    version: ModelVersion
+    forecast: Forecast
+    scores: dict[str, float]
+    results: list[Result] = field(default_factory=list)
+
+    @property
+    def number(self) -> str:
+        """The version's number."""
+        return str(self.version.version)
+
+    @property
+    def title(self) -> str:
+        """The version and the project that trained it, for a reader."""
+        return f"version {self.number} ({project_of(self.run)})"
+
+    @property
+    def failed(self) -> list[Result]:
+        """The results of the rules that stop it."""
+        return [result for result in self.results if result.outcome == FAILED]
 
 
 @dataclass(frozen=True)
-class Result:
-    """What came of one rule for one candidate."""
+class Champion:
+    """The version in production, which challengers are compared with on the rows that it has not learnt from.
 
-    rule: str
-    outcome: str
-    sentence: str
-    numbers: dict[str, float] | None = None
-
-
-def result(rule: str, passed: bool, sentence: str, numbers: dict[str, float] | None = None) -> Result:
-    """Return that a rule has been passed, or not."""
-    return Result(rule, PASSED if passed else FAILED, sentence, numbers)
-
-
-def days_of(index: pd.DatetimeIndex) -> int:
-    """Return on how many days there are rows."""
-    return index.normalize().nunique()
-
-
-def interval_of_gain(candidate: pd.DataFrame, production: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float]:
-    """Return by which share of production's mean absolute error a candidate is better, with its 95 % interval.
-
-    Against a model without errors all three are 0. Errors of neighbouring hours are alike, so whole days are drawn,
-    with replacement: the block bootstrap of H. R. Künsch, The jackknife and the bootstrap for general stationary
-    observations, Annals of Statistics 17 (1989).
+    There are no such rows if it can't be compared with.
     """
-    ours, theirs = ((frame - truth).abs().mean(axis=1) for frame in (candidate, production))
-    sums = pd.DataFrame({"gain": theirs - ours, "error": theirs}).groupby(truth.index.normalize()).sum()
-    drawn = np.random.default_rng(0).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=SAMPLES)
-    errors = drawn @ sums["error"]
-    shares = np.divide(drawn @ sums["gain"], errors, out=np.zeros(SAMPLES), where=errors > 0)
-    low, high = np.percentile(shares, INTERVAL, method="nearest")
-    gain, error = sums["gain"].sum(), sums["error"].sum()
-    return {"gain": float(gain / error) if error else 0.0, "low": float(low), "high": float(high)}
+
+    version: str | None  # None if nothing is in production
+    forecast: Forecast
+    unseen: pd.DatetimeIndex
+    remark: str  # what a reader has to know of the comparison
 
 
-def judge_gain(candidate: pd.DataFrame, production: pd.DataFrame, truth: pd.DataFrame, rules: Rules) -> Result:
-    """Ask for a better mean absolute error than production's, by more than chance and by more than a re-train gives."""
-    found = interval_of_gain(candidate, production, truth)
-    ours, theirs = ((frame - truth).abs().mean(axis=None) for frame in (candidate, production))
-    sentence = (
-        f"mean absolute error {ours:.3f} {'/'.join(sorted(set(rules.targets.values())))} against {theirs:.3f} of "
-        f"production: {found['gain']:+.1%} better, and with 95 % confidence between {found['low']:+.1%} and "
-        f"{found['high']:+.1%}; needed is more than {rules.smallest_gain:.1%}"
+def challenge(run: Run, version: ModelVersion, holdout: Holdout) -> Challenger:
+    """Return a challenger with its forecast and its errors, NaN where it has no forecast."""
+    about = forecast(model_of(run), holdout)
+    nothing = pd.DataFrame(np.nan, holdout.actuals.index, holdout.actuals.columns)
+    return Challenger(run, version, about, errors(nothing if about.values is None else about.values, holdout.actuals))
+
+
+def find_champion(ledger: Ledger, holdout: Holdout, challengers: list[Challenger]) -> Champion:
+    """Return the model in production with its forecast.
+
+    A model that can't be judged any more, because it is gone or takes columns that are gone, must not stand in the way
+    of its successor. Nor do the hours count that it has learnt from.
+    """
+    index, version, fewest = holdout.actuals.index, ledger.production, holdout.thresholds.fewest_days
+    if version is None:
+        return Champion(None, Forecast(None), index[:0], "nothing is in production")
+    same = next((challenger for challenger in challengers if challenger.number == version), None)
+    about = same.forecast if same else forecast(f"models:/{ledger.name}/{version}", holdout)
+    if about.values is not None and not np.isfinite(about.values).all(axis=None):
+        about = Forecast(None, "not every prediction is a finite number")
+    if about.values is None:
+        remark = f"version {version} in production could not be judged any more: {about.problem}"
+        return Champion(version, about, index[:0], remark)
+    seen = holdout.seen_by(mlflow.MlflowClient().get_model_version(ledger.name, version).run_id)
+    if not seen.any():
+        return Champion(version, about, index, "")
+    remark = (
+        f"version {version} in production was trained on {seen.sum()} of the {len(index)} judged rows, so only "
+        "the others are compared"
     )
-    return result("gain", found["low"] > rules.smallest_gain, sentence, found)
+    unseen = index[~seen]
+    if unseen.normalize().nunique() < fewest:
+        unseen = unseen[:0]
+        remark += f", and they are too few for that (less than {fewest:g} days)"
+    return Champion(version, about, unseen, remark)
 
 
-def judge_naive(candidate: pd.DataFrame, naive: dict[str, pd.DataFrame], truth: pd.DataFrame, rules: Rules) -> Result:
-    """Ask for a smaller mean absolute error than that of each naive forecast, in each target.
+def judge(challenger: Challenger, champion: Champion, holdout: Holdout) -> list[Result]:
+    """Return each rule's result for a challenger. The clean process is started only if all other rules let it pass."""
+    about, thresholds, frame = challenger.forecast, holdout.thresholds, holdout.table.frame
+    results = []
+    if about.values is not None or about.inputs is not None:
+        results.append(rules.judge_signature(about.inputs, about.outputs, list(frame.columns), thresholds))
+    if about.values is None:
+        results.append(rules.result("loads", False, about.problem))
+    else:
+        results.append(rules.judge_values(about.values, thresholds))
+        if np.isfinite(about.values).all(axis=None):
+            results.append(rules.judge_naive(about.values, holdout.baselines, holdout.actuals, thresholds))
+            results += compare(about.values, champion, holdout.actuals, thresholds)
+    stopped_by = [result.rule for result in results if result.outcome == FAILED]
+    if not stopped_by:
+        row = frame.loc[holdout.actuals.index[:1]]
+        return results + rules.judge_trial(try_in_clean_process(model_of(challenger.run), row), thresholds)
+    rest = [rule for rule in rules.RULES if rule not in [result.rule for result in results]]
+    return results + not_applicable(rest, f"not judged because of {' and '.join(stopped_by)}")
 
-    If the rules want it by more than chance, the whole 95 % interval of the gain has to be above 0.
+
+def compare(ours: pd.DataFrame, champion: Champion, actuals: pd.DataFrame, thresholds: Thresholds) -> list[Result]:
+    """Return the results of the two rules that compare a challenger with the champion."""
+    theirs, rows = champion.forecast.values, champion.unseen
+    if theirs is None or rows.empty:
+        return not_applicable(["gain", "parts"], champion.remark)
+    if ours.equals(theirs):
+        same = "it predicts the same as the version in production"
+        return [rules.result("gain", False, same), *not_applicable(["parts"], same)]
+    ours, theirs, actuals = ours.loc[rows], theirs.loc[rows], actuals.loc[rows]
+    return [rules.judge_gain(ours, theirs, actuals, thresholds), rules.judge_parts(ours, theirs, actuals, thresholds)]
+
+
+def try_in_clean_process(uri: str, row: pd.DataFrame) -> float | str:
+    """Return the seconds that a model takes for a row in a process of its own and another folder, or what is wrong."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "row.parquet"
+        row.to_parquet(path)
+        # -P: modules are not imported from the folder of the script.
+        command = [sys.executable, "-P", str(Path(__file__).with_name("try_model.py")), uri, str(path)]
+        try:
+            trial = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, timeout=TRIAL_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return f"it took longer than {TRIAL_SECONDS} s"
+    try:
+        seconds, problem = json.loads(trial.stdout.splitlines()[-1])
+        return problem or seconds
+    except (ValueError, TypeError, IndexError):
+        last = (trial.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+        return f"the process ended with status {trial.returncode}: {last}"
+
+
+def choose(
+    challengers: list[Challenger], champion: Champion, holdout: Holdout, ledger: Ledger
+) -> tuple[Challenger | None, list[str]]:
+    """Judge the challengers in their order until one passes; return it, or None.
+
+    Also return a sentence about each one looked at, the decisive one last. A version that was rejected or rolled back
+    is offered again only if it waits already or is the only one.
     """
-    if not naive:
-        return Result("naive", NOT_APPLICABLE, "the rules name no naive forecast")
-    better, as_good = [], []
-    for name, forecast in naive.items():
-        for target, unit in rules.targets.items():
-            ours, theirs = (
-                metrics_of(frame[target].reindex(truth.index), truth[target])["mae"] for frame in (candidate, forecast)
-            )
-            words, passed = f"MAE {ours:.4g} {unit} against its {theirs:.4g}", ours < theirs
-            if rules.naive_by_more_than_chance:
-                found = interval_of_gain(
-                    *(frame[[target]].reindex(truth.index) for frame in (candidate, forecast, truth))
-                )
-                words += f", and with 95 % confidence between {found['low']:+.1%} and {found['high']:+.1%} better"
-                passed = found["low"] > 0
-            (better if passed else as_good).append(f"{name} in {target} ({words})")
-    if as_good:
-        return result("naive", False, f"not better than {', '.join(as_good)}")
-    return result("naive", True, f"better than {', '.join(better)}")
-
-
-def judge_parts(candidate: pd.DataFrame, production: pd.DataFrame, truth: pd.DataFrame, rules: Rules) -> Result:
-    """Ask that no target, and no target in one season, is much worse than production."""
-    seasons = season_of(truth.index, rules.seasons)
-    parts = {"all seasons": pd.Series(True, truth.index)} | {name: seasons == name for name in rules.seasons}
-    changes = {}
-    for target in rules.targets:
-        for name, rows in parts.items():
-            if name != "all seasons" and days_of(truth.index[rows]) < rules.fewest_days:
-                continue
-            ours, theirs = (
-                metrics_of(f.loc[rows, target], truth.loc[rows, target])["mae"] for f in (candidate, production)
-            )
-            changes[f"{target} in {name}"] = (ours / theirs - 1) if theirs else (float("inf") if ours else 0.0)
-    worse = [f"{part} by {change:.1%}" for part, change in changes.items() if not change <= rules.largest_loss]
-    worst = max(changes, key=changes.get)
-    allowed = f"allowed is {rules.largest_loss:.1%}"
-    sentence = f"worse than production: {', '.join(worse)}" if worse else f"worst is {worst}: {changes[worst]:+.1%}"
-    return result("parts", not worse, f"{sentence}; {allowed}")
-
-
-def judge_values(candidate: pd.DataFrame, rules: Rules) -> Result:
-    """Ask for a finite number everywhere, not below the lowest one."""
-    values = candidate.to_numpy(float)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        return result("values", False, f"{bad.any(axis=1).sum()} of {len(values)} rows have no finite number")
-    floor = "" if rules.lowest is None else f", none below {rules.lowest:g}"
-    if rules.lowest is not None and (low := values < rules.lowest).any():
-        count = low.any(axis=1).sum()
-        return result(
-            "values",
-            False,
-            f"{count} of {len(values)} rows are below {rules.lowest:g}, the lowest is {values.min():.3f}",
-        )
-    return result("values", True, f"{len(values)} rows of finite numbers{floor}")
-
-
-def judge_signature(inputs: list[str] | None, outputs: list[str] | None, table: list[str], rules: Rules) -> Result:
-    """Ask for a signature whose inputs are columns of the table and whose outputs name the targets."""
-    if inputs is None or outputs is None:
-        return result("signature", False, "it has no signature that names its input and output columns")
-    if missing := [name for name in inputs if name not in table]:
-        return result("signature", False, f"it takes {', '.join(missing)}, which the table does not have")
-    if missing := [name for name in rules.targets if name not in outputs]:
-        return result("signature", False, f"its outputs are {', '.join(outputs)}; {', '.join(missing)} is missing")
-    return result("signature", True, f"takes {len(inputs)} columns of the table, gives {', '.join(outputs)}")
-
-
-def judge_trial(trial: dict, rules: Rules) -> list[Result]:
-    """Ask that it loads in a clean process and predicts one row quickly; ``trial`` is what try_model.py printed."""
-    if problem := trial.get("problem"):
-        speed = Result("speed", NOT_APPLICABLE, "it could not be loaded and asked in a clean process")
-        return [result("loads", False, f"in a clean process: {problem}"), speed]
-    seconds, limit = trial["seconds"], rules.slowest_prediction
-    sentence = f"one row takes {seconds * 1000:.0f} ms; allowed is {limit * 1000:.0f} ms"
-    numbers = {"seconds": seconds}
-    return [result("loads", True, "loads in a clean process"), result("speed", seconds < limit, sentence, numbers)]
+    sentences, off = [], holdout.thresholds.mode == "off"
+    for challenger in challengers:
+        title = f"{ledger.name} {challenger.title}"
+        decision = sent_away(ledger, challenger.number, challenger.version.tags)
+        if challenger.number == champion.version:
+            sentences.append(f"{title} stays in production")
+            if off:
+                break
+        elif decision and len(challengers) > 1 and challenger.number != ledger.candidate:
+            sentences.append(f"{title} is not offered again ({decision.title}: {decision.reason})")
+        elif off and challenger.forecast.values is not None:
+            challenger.results = not_applicable(rules.RULES, "the gate is off")
+            return challenger, [*sentences, f"{title} waits for approval; no rule has judged it: the gate is off"]
+        else:
+            challenger.results = judge(challenger, champion, holdout)
+            if not challenger.failed:
+                gain = next(result.sentence for result in challenger.results if result.rule == "gain")
+                return challenger, [*sentences, f"{title} has passed the gate and waits for approval: {gain}"]
+            stopped_by = ", ".join(result.rule for result in challenger.failed)
+            sentences.append(f"{title} is refused by {stopped_by}: {challenger.failed[0].sentence}")
+    if not off:
+        sentences.append(f"no {'other ' if champion.version else ''}version of {ledger.name} has passed the gate")
+    return None, sentences

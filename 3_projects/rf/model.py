@@ -1,21 +1,19 @@
 """The model as it is deployed: MLflow stores this file with it and runs it wherever the model is loaded."""
 
-import sys
-
 import joblib
 import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 
-LARGEST = 1e30  # no unit makes weather of it, and a float32 in a model would soon overflow beyond
+LARGEST = 1e30  # far beyond any weather in any unit, and small enough not to overflow in float32
 
 
 def check(rows: pd.DataFrame) -> None:
-    """Raise MlflowException, which a server answers as HTTP 400, unless each value is a finite number."""
+    """Raise MlflowException, which a server returns as HTTP 400, unless every value is a finite number."""
     if rows.empty:
         raise MlflowException.invalid_parameter_value("expected at least one row, found none")
-    good = np.abs(rows.to_numpy(float)) < LARGEST  # which a missing number is not
+    good = np.abs(rows.to_numpy(float)) < LARGEST  # False for a missing number
     if not good.all():
         row, column = np.argwhere(~good)[0]
         value = rows.iat[row, column]
@@ -23,29 +21,6 @@ def check(rows: pd.DataFrame) -> None:
             f"expected a number in every input column, found {'none' if np.isnan(value) else value} in "
             f"{rows.columns[column]} (row {row + 1} of {len(rows)})"
         )
-
-
-def answer_400(server, served) -> None:
-    """Let MLflow's scoring server say what is wrong with a request that it would answer with a bare HTTP 500.
-
-    MLflow 3.17 does so where no content type is stated, and where its reader gives up, as on JSON nested too deep.
-    """
-
-    def invocations(data, content_type, *rest):
-        if content_type is None:
-            raise MlflowException.invalid_parameter_value(
-                "expected a body and the header Content-Type: application/json, found no content type"
-            )
-        try:
-            return served(data, content_type, *rest)
-        except MlflowException:
-            raise
-        except Exception as error:
-            raise MlflowException.invalid_parameter_value(
-                f"expected rows in one of MLflow's formats, found what can't be read ({type(error).__name__})"
-            ) from None
-
-    server.invocations = invocations
 
 
 class WindSolarModel(mlflow.pyfunc.PythonModel):
@@ -64,10 +39,5 @@ class WindSolarModel(mlflow.pyfunc.PythonModel):
         power = self.estimator.predict(inputs)
         return pd.DataFrame(power.clip(min=0), columns=["solar_GW", "wind_GW"], index=model_input.index)
 
-
-if "mlflow.pyfunc.scoring_server.app" in sys.modules:  # this is mlflow models serve, loading its model
-    from mlflow.pyfunc import scoring_server
-
-    answer_400(scoring_server, scoring_server.invocations)
 
 mlflow.models.set_model(WindSolarModel())

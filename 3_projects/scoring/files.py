@@ -1,13 +1,7 @@
-"""Local files in and out, chunk by chunk: a chunk is all that is in memory.
-
-What is written gets its name only when it is whole. Until then it is a hidden file beside, which the next job to the
-same name removes if this one was killed.
-"""
+"""The files that are scored, read in pieces, because only one piece has to fit into memory."""
 
 import contextlib
 import gzip
-import os
-import uuid
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,144 +9,148 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+import mlflow
+import pandas as pd
 import pyarrow as pa
-from lines import clean, parse, parse_header
-from pyarrow import parquet
-from rows import ScoringError
+from pyarrow import parquet, types
+from rows import cells, is_text, parse
+
+from forecasting.entry_point import run_child
+from forecasting.errors import UserError
 
 CSV = (".csv", ".csv.gz")
+DATA_PROJECT = Path(__file__).resolve().parents[1] / "data"
+TIME = "utc_timestamp"
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """Rows that follow each other in the input."""
+class Piece:
+    """Rows that follow each other in a file."""
 
-    numbers: list[int]  # of the rows; the first one below the header of a CSV is row 1, even if lines are empty
+    numbers: list[int]  # of the rows; the first line below the header of a CSV is row 1, even if lines are empty
     table: pa.Table
-    faults: dict[int, str]  # what is malformed, by the row's place in the table
+    malformed: dict[int, str]  # why, by the row's place in the table
     original: pa.Table  # the rows as they are set aside: all columns, or the lines of a CSV
 
 
-class Input:
-    """A CSV or Parquet file that is read chunk by chunk."""
+class Rows:
+    """A CSV or Parquet file that is read piece by piece."""
 
-    def __init__(self, path: Path, chunk_rows: int):
-        """Read the names and types of the columns; raises ScoringError if this can't be."""
-        self.path, self.chunk_rows, self.rows = path, chunk_rows, None
-        if path.is_dir():
-            raise ScoringError(
-                f"{path}: expected a file, found a folder. Name a file in it, or score it with -e spark."
-            )
-        try:
+    def __init__(self, path: Path, piece_rows: int = 50_000):
+        """Read the names and types of the columns; raises UserError if the file can't be read."""
+        self.path, self.piece_rows, self.count = path, piece_rows, None
+        with self._readable():
             if path.name.lower().endswith(CSV):
                 with self._open() as file:
-                    self.header = file.readline().decode(errors="replace")
-                self.schema = pa.schema([(name, pa.string()) for name in parse_header(self.header, str(path))])
-                self.set_aside = pa.schema([("line", pa.string())])
+                    self.header = clean(file.readline().decode(errors="replace"))
+                self.schema = pa.schema([(name, pa.string()) for name in parse_header(self.header, path)])
+                self.original = pa.schema([("line", pa.string())])
             else:
                 with parquet.ParquetFile(path) as file:
-                    self.schema, self.rows = file.schema_arrow.remove_metadata(), file.metadata.num_rows
-                self.set_aside = self.schema
-        except FileNotFoundError:
-            raise ScoringError(f"{path}: no such file. Give the path of a CSV or Parquet file.") from None
-        except pa.ArrowInvalid:
-            raise ScoringError(
-                f"{path}: expected a Parquet file, or a name that ends in .csv or .csv.gz; found neither. Export the "
-                "rows again."
-            ) from None
-        except OSError as error:
-            raise ScoringError(f"{path}: can't be read ({error.strerror or error}). Give a file that can be.") from None
-        except (EOFError, zlib.error) as error:
-            raise damaged(path, error) from None
+                    self.schema = self.original = file.schema_arrow.remove_metadata()
+                    self.count = file.metadata.num_rows
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the rows in their order; raises UserError where the file can't be read on."""
+        with self._readable():
+            yield from self._csv() if self.count is None else self._parquet()
+
+    def _parquet(self) -> Iterator[Piece]:
+        before = 0
+        # Neither whole columns of a row group nor the whole file are kept in memory.
+        with parquet.ParquetFile(self.path, buffer_size=1 << 20, pre_buffer=False) as file:
+            for batch in file.iter_batches(self.piece_rows):
+                table = pa.Table.from_batches([batch]).replace_schema_metadata()
+                yield Piece(list(range(before + 1, before + len(table) + 1)), table, {}, table)
+                before += len(table)
+
+    def _csv(self) -> Iterator[Piece]:
+        with self._open() as file:
+            numbered = enumerate(file)
+            while piece := list(islice(numbered, self.piece_rows)):
+                rows = [(number, clean(line.decode(errors="replace"))) for number, line in piece]
+                # Where files were put one behind the other, the header comes again; it is not a row.
+                rows = [(number, line) for number, line in rows if line.strip(" \t\r") and line != self.header]
+                if rows:
+                    numbers, lines = map(list, zip(*rows, strict=True))
+                    yield Piece(numbers, *parse(lines, self.schema.names), pa.table({"line": lines}))
 
     def _open(self) -> BinaryIO:
         return gzip.open(self.path) if self.path.suffix.lower() == ".gz" else self.path.open("rb")
 
-    def chunks(self) -> Iterator[Chunk]:
-        """Return the rows in their order; raises ScoringError where the file can't be read on."""
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
         try:
-            yield from self._csv() if self.rows is None else self._parquet()
+            yield
+        except FileNotFoundError:
+            raise UserError(f"{self.path}: no such file. Give the path of a CSV or Parquet file.") from None
         except (pa.ArrowInvalid, OSError, EOFError, zlib.error) as error:
-            raise damaged(self.path, error) from None
-
-    def _parquet(self) -> Iterator[Chunk]:
-        before = 0
-        # Neither whole columns of a row group nor the whole file are kept in memory.
-        with parquet.ParquetFile(self.path, buffer_size=1 << 20, pre_buffer=False) as file:
-            for batch in file.iter_batches(self.chunk_rows):
-                table = pa.Table.from_batches([batch]).replace_schema_metadata()
-                yield Chunk(list(range(before + 1, before + len(table) + 1)), table, {}, table)
-                before += len(table)
-
-    def _csv(self) -> Iterator[Chunk]:
-        header = clean(self.header)
-        with self._open() as file:
-            numbered = enumerate(file)
-            while piece := list(islice(numbered, self.chunk_rows)):
-                rows = [(number, clean(line.decode(errors="replace"))) for number, line in piece]
-                # Where files were put one behind the other, a header comes again; it is no row.
-                rows = [(number, line) for number, line in rows if line.strip(" \t\r") and line != header]
-                if rows:
-                    numbers, lines = map(list, zip(*rows, strict=True))
-                    table, faults = parse(lines, self.schema.names)
-                    yield Chunk(numbers, table, faults, pa.table({"line": lines}))
+            kind = "CSV" if self.path.name.lower().endswith(CSV) else "Parquet"
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise UserError(
+                f"{self.path}: can't be read as {kind} ({reason}). Give a Parquet file or a CSV (.csv, .csv.gz); "
+                "export a damaged one again."
+            ) from None
 
 
-class Output:
-    """A Parquet file that is written beside its final name."""
-
-    def __init__(self, path: Path, schema: pa.Schema):
-        """Open it; raises ScoringError if nothing can be written there."""
-        self.path, self.rows = path, 0
-        self.beside = path.with_name(f".{path.name}.partial-{uuid.uuid4().hex}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
-                raise ScoringError(f"{path}: expected a file to write, found a folder. Give another output.")
-            for leftover in path.parent.glob(f".{path.name}.partial-*"):
-                leftover.unlink()
-            self.file = self.beside.open("wb")
-        except OSError as error:
-            raise unwritable(path, error) from None
-        self.writer = parquet.ParquetWriter(self.file, schema)
-
-    def write(self, table: pa.Table) -> None:
-        """Append rows; raises ScoringError, for example if the disk is full."""
-        try:
-            self.writer.write_table(table)
-        except OSError as error:
-            raise unwritable(self.path, error) from None
-        self.rows += len(table)
-
-    def finish(self) -> None:
-        """Give the file its name, in place of an older one; raises ScoringError."""
-        try:
-            self.writer.close()
-            self.file.flush()
-            os.fsync(self.file.fileno())
-            self.file.close()
-            self.beside.replace(self.path)
-        except OSError as error:
-            raise unwritable(self.path, error) from None
-
-    def discard(self) -> None:
-        """Remove what was written, unless it is finished."""
-        with contextlib.suppress(OSError):  # such as a full disk, of which the caller knows
-            self.writer.close()
-            self.file.close()
-        self.beside.unlink(missing_ok=True)
+def clean(line: str) -> str:
+    """Return a line without the marks at its ends that don't belong to it: line break and byte order mark."""
+    return line.removesuffix("\n").removesuffix("\r").removeprefix("\ufeff")
 
 
-def damaged(path: Path, error: Exception) -> ScoringError:
-    """Return what to say of an input that can't be read to its end."""
-    return ScoringError(f"{path}: is damaged ({str(error).splitlines()[0]}). Export it again.")
+def parse_header(line: str, path: Path | str) -> list[str]:
+    """Return the names of the columns; raises UserError if the line can't be the header of a CSV."""
+    names = [name.strip() for name in cells(line) or []]
+    if not any(names):
+        raise UserError(f"{path}: expected a header with the names of the columns, found none. Export it again.")
+    return names
 
 
-def unwritable(path: Path, error: OSError) -> ScoringError:
-    """Return what to say of an output that can't be written."""
-    return ScoringError(f"{path}: can't be written ({error.strerror or error}). Give another output.")
+def check_columns(schema: pa.Schema, inputs: list[str], path: Path | str) -> None:
+    """Raise UserError unless a file has each column once, and numbers or text in those that the model takes."""
+    if missing := [name for name in inputs if name not in schema.names]:
+        raise UserError(
+            f"{path}: expected the column{'s' * (len(missing) > 1)} {', '.join(missing)}, which the model takes; found "
+            f"{', '.join(schema.names)[:300]}. Give a file with the columns of the model's signature: -P input=PATH"
+        )
+    if twice := [name for name in schema.names if schema.names.count(name) > 1]:
+        raise UserError(f"{path}: expected each column once, found {twice[0]!r} more than once. Name each once.")
+    for name in inputs:
+        kind = schema.field(name).type
+        number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+        if not (number or is_text(kind)):
+            raise UserError(f"{path}: expected numbers in the column {name}, found {kind}. Convert the column.")
+
+
+def with_features(path: Path, inputs: list[str], folder: Path) -> Path:
+    """Return a file in ``folder`` with the features of the hourly weather in ``path``, or ``path`` if it has them.
+
+    The project 3_projects/data checks and repairs the weather and adds the features. An hour's features need the hours
+    around it, so they are made of the whole file before it is read in pieces. Raises UserError.
+    """
+    columns = Rows(path).schema.names
+    if TIME not in columns or set(inputs) <= set(columns):
+        return path
+    weather, features = path, folder / "features.csv"
+    if not path.name.lower().endswith(CSV):
+        weather = folder / "weather.csv"
+        parquet.read_table(path).to_pandas(ignore_metadata=True).to_csv(weather, index=False)
+    parameters = {"csv": str(weather), "output": str(features)}
+    child = run_child(mlflow.active_run(), "features", DATA_PROJECT, "features", parameters, "local")
+    if child.info.status != "FINISHED":
+        reason = child.data.tags.get("error", "3_projects/data has failed; what it printed is above.")
+        raise UserError(reason.replace(str(weather), str(path)))
+    frame = pd.read_csv(features, parse_dates=[TIME])
+    frame.to_parquet(folder / "features.parquet")
+    return folder / "features.parquet"
+
+
+def location(path: str) -> str:
+    """Return a path as Spark knows it: as it is if it is an address, such as s3a://BUCKET/rows."""
+    # Not Path.as_uri: Spark takes a blank as a blank, and %20 as three characters.
+    return path if "://" in path else f"file:///{Path(path).as_posix().removeprefix('/')}"
 
 
 def rejected_path(output: str) -> str:
-    """Return where the rows go that are set aside: ``scored.parquet`` has ``scored.rejected.parquet`` beside it."""
+    """Return where bad rows go: ``scored.parquet`` has ``scored.rejected.parquet`` beside it."""
     return f"{output.removesuffix('.parquet')}.rejected.parquet"

@@ -4,6 +4,7 @@ Those of the price learn its change until the day after, as a share of the last 
 training part together with the model, and is saved in it.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def fit_network(train: tuple, validation: tuple, units: int, epochs: int, folder
     S. Hochreiter and J. Schmidhuber, Long short-term memory, Neural computation 9 (1997). The validation part says when
     to stop. Each epoch's errors are logged on the active run.
     """
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever keras.json says
     import keras
     import mlflow
 

@@ -1,10 +1,12 @@
 """The pictures of an evaluation. Each forecast has a colour and a line style, so that no colour has to be told."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from sklearn.metrics import ConfusionMatrixDisplay
 
-# Okabe and Ito, Color universal design (2008): told apart with any kind of colour vision.
-COLOURS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"]
+from forecasting.plots import COLOURS
+
 STYLES = ["-", "--", "-.", ":", (0, (6, 2)), (0, (1, 1))]
 LAST_DAYS = 60  # the part that is drawn large; in the whole holdout the lines lie on each other
 
@@ -27,23 +29,13 @@ def prices(truth: pd.Series, predicted: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def confusions(found: dict[str, dict[str, int]], title: str) -> Figure:
+def confusions(counts: dict[str, dict[str, int]], title: str) -> Figure:
     """Return a confusion matrix for each forecast: rows are what happened, columns what was predicted, in days."""
-    figure = Figure(figsize=(3 * len(found), 3.6), layout="constrained")
+    figure = Figure(figsize=(3 * len(counts), 3.6), layout="constrained")
     figure.suptitle(title)
-    for axis, (name, counts) in zip(figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True):
-        matrix = [
-            [counts["true_no_rise"], counts["false_rise"]],
-            [counts["false_no_rise"], counts["true_rise"]],
-        ]
-        total = sum(counts.values())
-        axis.imshow(matrix, cmap="Blues", vmin=0, vmax=total)
-        for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            value = matrix[row][column]
-            axis.text(column, row, value, ha="center", va="center", color="white" if value > 0.55 * total else "black")
-        axis.set_xticks([0, 1], ["no rise", "rise"])
-        axis.set_yticks([0, 1], ["no rise", "rise"])
-        axis.set_xlabel("predicted")
-        axis.set_ylabel("happened")
+    for axis, (name, days) in zip(figure.subplots(1, len(counts), squeeze=False)[0], counts.items(), strict=True):
+        matrix = np.reshape(list(days.values()), (2, 2))
+        ConfusionMatrixDisplay(matrix, display_labels=["no rise", "rise"]).plot(ax=axis, cmap="Blues", colorbar=False)
+        axis.set(xlabel="predicted", ylabel="happened")
         axis.set_title(name, fontsize=10)
     return figure

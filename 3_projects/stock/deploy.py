@@ -1,173 +1,179 @@
-"""Copy the approved version of a model to an S3 bucket, and load it from there to see that it predicts the same.
+"""Copy the approved version of a model to an S3 bucket, and check that the copy predicts what the original predicts.
 
     mlflow run 3_projects/stock -e deploy --env-manager local -P bucket=NAME
 
-The command in MLproject:
-
-    python deploy.py --registered-model {registered_model} --version {version} --bucket {bucket} --prefix {prefix}
-    --endpoint {endpoint}
-
-The copy is below PREFIX/REGISTERED_MODEL/VERSION in the bucket, where mlflow.pyfunc.load_model("s3://...") finds it. It
-is whole if a manifest.json is there: that is written last, when the copy was loaded from the bucket and has predicted
-what the original predicts. The file MLmodel is copied last of the others, so no half of a copy can be loaded.
-The credentials are those that boto3 finds: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role. Without
-an endpoint the bucket is Amazon's.
+The copy is at models/REGISTERED_MODEL/VERSION in the bucket, where mlflow.pyfunc.load_model("s3://...") finds it. It is
+complete if it has a manifest.json: that is written last, after the copy was loaded from the bucket and compared. The
+file MLmodel is the last of the others, so that half a copy can't be loaded.
+boto3 finds the credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role. Without an endpoint
+the bucket is Amazon's.
 """
 
 import argparse
-import hashlib
+import contextlib
 import json
+import os
 import re
-import sys
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import mlflow
 import pandas as pd
-from bucket import Bucket, opened
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow_ftp.preflight import preflight
-from versions import Refused, Version, check_approved, fetch, find_version
+from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
-MANIFEST, FIRST_READ = "manifest.json", "MLmodel"
-TOLERANCE = 1e-6  # relative; the sums of a network's threads may be rounded in another order
+from forecasting import ledger
+from forecasting.entry_point import command, next_command
+from forecasting.errors import UserError
+from forecasting.files import sha256
+from forecasting.production import ALIAS, find_version
 
-
-def files_of(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file below a folder by its path there, ``MLmodel`` last."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    names = sorted((path.relative_to(folder).as_posix() for path in paths), key=lambda name: name == FIRST_READ)
-    found = {}
-    for name in names:
-        with (folder / name).open("rb") as file:
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+MANIFEST = "manifest.json"
+TOLERANCE = 1e-6  # relative; the threads of a network may add in another order
 
 
-def is_listed(bucket: Bucket, place: str, files: dict[str, str]) -> bool:
-    """Return whether the manifest in the bucket says that exactly these files are there."""
-    try:
-        return json.loads(bucket.read(f"{place}/{MANIFEST}") or b"{}").get("files") == files
-    except (ValueError, AttributeError):  # it is no manifest of ours
-        return False
+def find_approved(name: str, version: str) -> ModelVersion:
+    """Find a version by its alias or number; raises UserError unless the ledger says that it was approved.
+
+    An alias alone proves nothing: anybody can move one in the MLflow pages.
+    """
+    about = find_version(name, version, f"{next_command('stock')} -e register, or name one with -P version=NUMBER")
+    number = str(about.version)
+    decision = ledger.read(name).decision_on(number)
+    if decision is None:
+        raise UserError(
+            f"expected an approved version, found no approval of {name} version {number} in the ledger. Approve it "
+            f"with: {next_command('registry -e approve', name)} -P version={number} -P by=NAME -P reason=WHY"
+        )
+    if decision.to_version != number:
+        raise UserError(
+            f"expected an approved version, found {name} version {number} sent away by {decision.title}: "
+            f"{decision.reason}. Name another with -P version=NUMBER"
+        )
+    return about
 
 
-def withdraw(bucket: Bucket, place: str) -> None:
-    """Make sure that nobody can take what is there for a whole copy; raises Refused."""
-    bucket.delete([f"{place}/{MANIFEST}", f"{place}/{FIRST_READ}"])
+def check_endpoint(address: str) -> None:
+    """Raise UserError unless a model, which is code, may go to this address: by https, or to this machine."""
+    parts = urlsplit(address)
+    local = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if not parts.hostname or "@" in address or not (parts.scheme == "https" or local):
+        raise UserError(
+            "expected an endpoint such as https://s3.example.org, without user and password, or http://127.0.0.1:9000; "
+            f"found {address.rpartition('@')[2]!r}. Give it with -P endpoint="
+        )
 
 
-def copy(bucket: Bucket, place: str, folder: Path, files: dict[str, str]) -> None:
-    """Put the files below a place in the bucket, and nothing else; raises Refused."""
-    withdraw(bucket, place)
-    wanted = {f"{place}/{name}" for name in files}
-    bucket.delete([key for key in bucket.keys(f"{place}/") if key not in wanted])
-    for name in files:
-        bucket.write(f"{place}/{name}", folder / name)
-
-
-def fetch_copy(bucket: Bucket, place: str, folder: Path, files: dict[str, str]) -> Path | None:
-    """Return the new folder with what is at this place; None if other files are there; raises Refused."""
-    if set(bucket.keys(f"{place}/")) - {f"{place}/{MANIFEST}"} != {f"{place}/{name}" for name in files}:
-        return None
-    path = Path(tempfile.mkdtemp(dir=folder))
-    for name in files:
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(bucket.read(f"{place}/{name}") or b"")
-    return path if files_of(path) == files else None
+def digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file of a model by its path in the folder."""
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in sorted(files)}
 
 
 def predict_example(folder: Path, title: str) -> pd.DataFrame:
-    """Return what the model in a folder predicts for its own input example; raises Refused if it has none."""
+    """Return what the model in a folder predicts for its own input example; raises UserError if it has none."""
     model = mlflow.pyfunc.load_model(str(folder))
     if model.input_example is None or not len(model.input_example):
-        raise Refused(f"expected an input example in {title}, to compare the copy on; found none. Train it again.")
+        raise UserError(f"expected an input example in {title}, to compare the copy on; found none. Train it again.")
     return pd.DataFrame(model.predict(model.input_example))
 
 
-def is_same(left: pd.DataFrame, right: pd.DataFrame) -> bool:
-    """Return whether two predictions are the same, numbers but for their rounding."""
+def holds_the_same(repository: S3ArtifactRepository, original: Path, title: str, folder: Path) -> bool:
+    """Check that the copy in a bucket has the original's files and predicts the same, apart from rounding."""
+    copy = Path(repository.download_artifacts("", tempfile.mkdtemp(dir=folder)))
+    (copy / MANIFEST).unlink(missing_ok=True)
+    if digests(copy) != digests(original):
+        return False
+    predictions = (predict_example(each, title) for each in (copy, original))
     try:
-        pd.testing.assert_frame_equal(left, right, rtol=TOLERANCE, atol=0)
+        pd.testing.assert_frame_equal(*predictions, rtol=TOLERANCE, atol=0)
     except AssertionError:
         return False
     return True
 
 
-def deploy(bucket: Bucket, prefix: str, version: Version, folder: Path) -> dict:
-    """Return the manifest of a copy that is whole and predicts as the original; raises Refused.
+def copy_model(repository: S3ArtifactRepository, original: Path, title: str, folder: Path) -> bool:
+    """Make sure that the bucket has a whole copy of a model, and return whether it had to be copied.
 
-    A whole copy that is there already stays in use.
+    Raises UserError if the copy differs; then it is removed.
     """
-    original = fetch(version, folder)
-    expected, files = predict_example(original, version.title), files_of(original)
-    parts = [*filter(None, prefix.split("/")), version.name, version.number]
-    for part in parts:
-        # Others mean something in the address of the copy, which would then not be where it says.
-        if not re.fullmatch(r"[\w .-]+", part) or part in (".", ".."):
-            raise Refused(
-                f"expected letters, digits, and - _ . in the prefix and the model's name, found {part!r}. Give another "
-                "one with -P prefix="
-            )
-    place = "/".join(parts)
-    copied = fetch_copy(bucket, place, folder, files) if is_listed(bucket, place, files) else None
-    said = "was there already" if copied else "is copied"
-    if not copied:
-        copy(bucket, place, original, files)
-        copied = fetch_copy(bucket, place, folder, files)
-    same = False
+    files = [file.path for file in repository.list_artifacts()]
+    if MANIFEST in files and holds_the_same(repository, original, title, folder):
+        return False
+    predict_example(original, title)  # refuses a model without an example before anything is copied
+    if MANIFEST in files:
+        repository.delete_artifacts(MANIFEST)  # first of all, so that nobody takes the rest for complete
+    repository.delete_artifacts()
+    last = (original / "MLmodel").rename(folder / "MLmodel")
+    repository.log_artifacts(str(original))
+    repository.log_artifact(str(last))
+    last.rename(original / "MLmodel")
+    if not holds_the_same(repository, original, title, folder):
+        repository.delete_artifacts()
+        raise UserError(f"expected files and predictions of {title} from its copy, found others. Deploy it again.")
+    return True
+
+
+@contextlib.contextmanager
+def explained(bucket: str) -> Iterator[None]:
+    """Turn an error of the bucket's server into a UserError."""
     try:
-        same = copied is not None and is_same(predict_example(copied, version.title), expected)
-    finally:
-        if not same:
-            withdraw(bucket, place)
-    if not same:
-        what = "predictions" if copied else "files"
-        raise Refused(
-            f"expected the {what} of {version.title} from its copy, found others. It is withdrawn; deploy again."
-        )
-    manifest = {
-        "address": f"s3://{bucket.name}/{place}",
-        **version.tags,
-        "deployed_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "rows_compared": len(expected),
-        "files": files,
-    }
-    bucket.write(f"{place}/{MANIFEST}", json.dumps(manifest, indent=2).encode())
-    rows = f"{len(expected)} row{'s' * (len(expected) != 1)}"
-    print(f"deploy: {version.title} {said}, and predicts the same for {rows}: {manifest['address']}")
-    return manifest
+        yield
+    except (BotoCoreError, Boto3Error, ClientError, MlflowException, ValueError) as error:
+        reason = str(error).splitlines()[0].removesuffix(".")
+        raise UserError(
+            f"the bucket {bucket} can't be used: {reason}. Check its name, the endpoint and your rights "
+            "(s3:ListBucket, GetObject, PutObject, DeleteObject). Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+            "AWS_PROFILE, and deploy again."
+        ) from None
 
 
-def run(options: argparse.Namespace) -> None:
-    """Deploy what the options say, and note it on the active run; raises Refused."""
-    with opened(options.bucket, options.endpoint) as bucket, tempfile.TemporaryDirectory() as folder:
-        version = find_version(options.registered_model, options.version)
-        check_approved(version)
-        manifest = deploy(bucket, options.prefix, version, Path(folder))
-    mlflow.set_tags(version.tags | {"deployed_to": manifest["address"]})
-    mlflow.log_dict(manifest, MANIFEST)
+def deploy(options: argparse.Namespace, folder: Path) -> None:
+    """Deploy the version that the options name, and log it on the active run; raises UserError."""
+    if not re.fullmatch(r"[\w.-]+", options.bucket) or options.bucket == "none":
+        raise UserError(f"expected the name of a bucket, found {options.bucket!r}. Give it with -P bucket=NAME.")
+    name = options.registered_model
+    if not re.fullmatch(r"[\w .-]+", name) or name in (".", ".."):  # MLflow would take another folder of the bucket
+        raise UserError(f"expected letters, digits, and - _ . in the model's name, found {name!r}. Register another.")
+    if options.endpoint not in ("", "none"):
+        os.environ["MLFLOW_S3_ENDPOINT_URL"] = options.endpoint
+    for variable in ("MLFLOW_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        if os.environ.get(variable):
+            with explained(options.bucket):
+                check_endpoint(os.environ[variable])
+    version = find_approved(name, options.version)
+    title = f"{version.name} version {version.version}"
+    address = f"s3://{options.bucket}/models/{version.name}/{version.version}"
+    uri = f"models:/{version.name}/{version.version}"
+    original = Path(mlflow.artifacts.download_artifacts(uri, dst_path=tempfile.mkdtemp(dir=folder)))
+    about = {"model": version.name, "model_version": str(version.version), "model_run": version.run_id or ""}
+    manifest = {"address": address, **about, "deployed_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    path = folder / MANIFEST
+    path.write_text(json.dumps(manifest | {"files": digests(original)}, indent=2), encoding="utf-8")
+    repository = S3ArtifactRepository(address)
+    with explained(options.bucket):
+        was_copied = copy_model(repository, original, title, folder)
+        repository.log_artifact(str(path))
+    mlflow.log_artifact(str(path))
+    mlflow.set_tags(about | {"deployed_to": address})
+    print(f"deploy: {title} {'is copied' if was_copied else 'was there already'}, and predicts the same: {address}")
 
 
 def main() -> None:
-    """Run it; an error that a person can mend is one sentence, and stays on the run."""
+    """Deploy; an error that a person can correct is one sentence, and stays on the run."""
     parser = argparse.ArgumentParser(description="Copy the approved version of a model to an S3 bucket.")
     parser.add_argument("--registered-model", default="stock_direction", help="default: %(default)s")
-    parser.add_argument("--version", default="production", help="an alias or a number; default: %(default)s")
-    parser.add_argument("--bucket", default="", help="the bucket's name; it has to be there")
-    parser.add_argument("--prefix", default="models", help="what its keys begin with; default: %(default)s")
-    parser.add_argument("--endpoint", default="", help="address of an S3 server that is not Amazon's")
-    options = parser.parse_args()
-    preflight("deploy")
-    with mlflow.start_run():
-        mlflow.set_tag("step", "stock.deploy")
-        try:
-            run(options)
-        except (Refused, MlflowException) as error:
-            message = str(error).splitlines()[0]
-            mlflow.set_tag("error", message)
-            sys.exit(f"deploy: {message}")
+    parser.add_argument("--version", default=ALIAS, help="an alias or a number; default: %(default)s")
+    parser.add_argument("--bucket", default="none", help="the bucket's name; it has to exist")
+    parser.add_argument("--endpoint", default="none", help="address of an S3 server that is not Amazon's")
+    with command("stock.deploy", parser) as options, tempfile.TemporaryDirectory() as folder:
+        deploy(options, Path(folder))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ All take the closing prices of a window as they are, in the share's currency, ol
 to its last price, so that a model trained at 20 dollars can be asked at 200; scaler and estimator follow.
 """
 
-import sys
+import os
 
 import joblib
 import mlflow
@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 
-LARGEST = 1e30  # no currency makes a price of it, and a float32 in a model would soon overflow beyond
+LARGEST = 1e30  # no price in any currency; a float32 in a model would soon overflow
 
 
 def check(rows: pd.DataFrame) -> None:
-    """Raise MlflowException, which a server answers as HTTP 400, unless each value is a price."""
+    """Raise MlflowException, which MLflow's server answers as HTTP 400, unless each value is a price."""
     if rows.empty:
         raise MlflowException.invalid_parameter_value("expected at least one row, found none")
     values = rows.to_numpy(float)
-    good = (values > 0) & (values < LARGEST)  # which a missing number is not
+    good = (values > 0) & (values < LARGEST)  # NaN is neither
     if not good.all():
         row, column = np.argwhere(~good)[0]
         value = values[row, column]
@@ -39,29 +39,6 @@ def relative(closes: pd.DataFrame) -> np.ndarray:
     return prices[:, :-1] / prices[:, -1:] - 1
 
 
-def answer_400(server, served) -> None:
-    """Let MLflow's scoring server say what is wrong with a request that it would answer with a bare HTTP 500.
-
-    MLflow 3.17 does so where no content type is stated, and where its reader gives up, as on JSON nested too deep.
-    """
-
-    def invocations(data, content_type, *rest):
-        if content_type is None:
-            raise MlflowException.invalid_parameter_value(
-                "expected a body and the header Content-Type: application/json, found no content type"
-            )
-        try:
-            return served(data, content_type, *rest)
-        except MlflowException:
-            raise
-        except Exception as error:
-            raise MlflowException.invalid_parameter_value(
-                f"expected rows in one of MLflow's formats, found what can't be read ({type(error).__name__})"
-            ) from None
-
-    server.invocations = invocations
-
-
 class StockModel(mlflow.pyfunc.PythonModel):
     """Take the window that the signature names, return tomorrow's closing price, or whether it will be higher.
 
@@ -73,6 +50,7 @@ class StockModel(mlflow.pyfunc.PythonModel):
         self.closes, self.target = context.model_config["closes"], context.model_config["target"]
         self.network = self.estimator = None
         if "network" in context.artifacts:
+            os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever keras.json says
             import keras  # takes seconds, and the other models do without
 
             self.network = keras.models.load_model(context.artifacts["network"])
@@ -99,10 +77,5 @@ class StockModel(mlflow.pyfunc.PythonModel):
             columns = {"next_close": closes.iloc[:, -1].to_numpy(float) * (1 + self.change(closes))}
         return pd.DataFrame(columns, index=model_input.index)
 
-
-if "mlflow.pyfunc.scoring_server.app" in sys.modules:  # this is mlflow models serve, loading its model
-    from mlflow.pyfunc import scoring_server
-
-    answer_400(scoring_server, scoring_server.invocations)
 
 mlflow.models.set_model(StockModel())

@@ -4,106 +4,91 @@
 
 The models of the price become versions of ``stock_price``, those of the direction of ``stock_direction``. The rules are
 price_rules.yaml and direction_rules.yaml. Nobody is asked for the approval, and the ledger says so; with ``by`` and
-``reason`` it says who has approved, and why. A gate that lets nothing through is a result, not an error: its reasons
-are printed, and kept as the tags ``verdict.*`` of the run.
+``reason`` it says who has approved, and why. That nothing passes the gate is a result, not an error: the reasons are
+printed, and logged as the tags ``verdict.*`` of the run.
 """
 
 import argparse
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mlflow
 from approaches import APPROACHES, DIRECTION, PRICE
-from handover import HandoverError, find_candidates, find_run
+from lineage import find_models, find_step
 from mlflow.entities import Run
-from mlflow.exceptions import ExecutionException
-from mlflow_ftp.preflight import preflight
+
+from forecasting.entry_point import command, run_child
+from forecasting.errors import UserError
+from forecasting.tracking import data_title_of
 
 REGISTRY = Path(__file__).resolve().parent.parent / "registry"
-# Rules are found from the top of the project.
+# The gate finds rules from the top of the project.
 RULES = "3_projects/stock/{}_rules.yaml"
 REGISTERED = {PRICE: "stock_price", DIRECTION: "stock_direction"}
-client = mlflow.MlflowClient()
 
 
-def run_registry(parent: Run, entry_point: str, env_manager: str, parameters: dict[str, str]) -> Run:
-    """Run an entry point of the registry as a child of a run, and return the new run, however it has ended."""
-    tags = {"mlflow.parentRunId": parent.info.run_id, "mlflow.user": parent.data.tags.get("mlflow.user", "unknown")}
+def run_registry(parent: Run, entry_point: str, env_manager: str, parameters: dict[str, str]) -> tuple[Run, str]:
+    """Run an entry point of the registry as a child of a run; return its run and verdict.
+
+    Raises UserError if it has come to no verdict.
+    """
     name = f"{entry_point} {parameters['registered_model']}"
-    # Made here rather than by MLflow, whose exception does not say which run has failed.
-    run_id = client.create_run(parent.info.experiment_id, tags=tags, run_name=name).info.run_id
-    try:
-        mlflow.projects.run(
-            str(REGISTRY), entry_point=entry_point, parameters=parameters, run_id=run_id, env_manager=env_manager
-        )
-    except ExecutionException:
-        if client.get_run(run_id).info.status == "RUNNING":  # it could not even be started
-            client.set_terminated(run_id, "FAILED")
-    return client.get_run(run_id)
-
-
-def said(run: Run) -> str:
-    """Return the verdict of a run of the registry; raises HandoverError if it has come to none."""
-    if verdict := run.data.tags.get("verdict"):
-        return verdict
-    reason = run.data.tags.get("error", "its output is above")
-    raise HandoverError(f"{run.info.run_name} has failed (run {run.info.run_id}): {reason}")
+    run = run_child(parent, name, REGISTRY, entry_point, parameters, env_manager)
+    if "verdict" not in run.data.tags:
+        reason = run.data.tags.get("error", "its output is above")
+        raise UserError(f"{name} has failed (run {run.info.run_id}): {reason}")
+    return run, run.data.tags.get("mlflow.note.content", run.data.tags["verdict"])
 
 
 def through_the_gate(
-    parent: Run, target: str, name: str, runs: dict[str, Run], table_run: Run, options: argparse.Namespace
+    parent: Run, target: str, challengers: dict[str, Run], table_run: Run, options: argparse.Namespace
 ) -> str:
     """Let the gate judge the models of a target, approve the one that passes, and return the verdict.
 
-    Raises HandoverError if something has failed that is no verdict.
+    Raises UserError if something has failed that is not a verdict.
     """
-    chosen = [run.info.run_id for step, run in runs.items() if APPROACHES[step.removeprefix("stock.")].target == target]
+    chosen = [run.info.run_id for model, run in challengers.items() if APPROACHES[model].target == target]
     if not chosen:
         return "there is no model to judge"
-    parameters = {"candidates": ",".join(chosen), "data_run": table_run.info.run_id, "registered_model": name}
+    name = REGISTERED[target]
+    parameters = {"challengers": ",".join(chosen), "data_run": table_run.info.run_id, "registered_model": name}
     rules = RULES.format(name.removeprefix("stock_"))
-    judged = run_registry(parent, "promote", options.env_manager, parameters | {"rules": rules})
-    verdict = said(judged)
+    judged, verdict = run_registry(parent, "validate", options.env_manager, parameters | {"rules": rules})
     if not judged.data.tags.get("candidate_version"):
         return verdict
-    who = {"by": options.by, "reason": options.reason} if options.by else {"auto": "true"}
-    approved = run_registry(parent, "approve", options.env_manager, who | {"registered_model": name})
-    return f"{verdict}. {said(approved)}"
+    nobody = options.by == options.reason == "none"
+    who = {"auto": "true"} if nobody else {"by": options.by, "reason": options.reason}
+    _, approval = run_registry(parent, "approve", options.env_manager, who | {"registered_model": name})
+    return f"{verdict}\n\n{approval}"
 
 
 def main() -> None:
-    """Register the models of both targets, side by side; a gate that lets nothing through is a result."""
+    """Register the models of both targets, side by side."""
     parser = argparse.ArgumentParser(description="Register the trained models through the gate.")
-    parser.add_argument("--candidates", default="newest", help="runs of train with commas between, or newest")
+    parser.add_argument("--challengers", default="newest", help="runs of train with commas between, or newest")
     parser.add_argument("--table-run", default="newest", help="run of transform whose holdout they are judged on")
-    parser.add_argument("--by", default="", help="who approves what passes; automatic without a name")
-    parser.add_argument("--reason", default="", help="why, in a sentence")
+    parser.add_argument("--by", default="none", help="who approves what passes; automatic without a name")
+    parser.add_argument("--reason", default="none", help="why, in a sentence")
     parser.add_argument("--env-manager", default="local", help="how the registry's steps get their environment")
-    options = parser.parse_args()
-    if bool(options.by) != bool(options.reason):
-        sys.exit("register: expected by= and reason= together, or none of them, found one")
-    preflight("stock")
-    with mlflow.start_run() as parent:
-        mlflow.set_tag("step", "stock.register")
-        try:
-            if not (REGISTRY / "MLproject").is_file():
-                raise HandoverError(f"expected the project that judges the models in {REGISTRY}, found no MLproject.")
-            run = find_run(options.table_run, "stock.transform")
-            runs = find_candidates(options.candidates, run, [f"stock.{name}" for name in APPROACHES])
-            mlflow.set_tags({"data_run": run.info.run_id} | {key: run.data.tags[key] for key in ("symbol", "source")})
-            with ThreadPoolExecutor() as threads:
-                found = {
-                    name: threads.submit(through_the_gate, parent, target, name, runs, run, options)
-                    for target, name in REGISTERED.items()
-                }
-            mlflow.log_dict({name: future.result() for name, future in found.items()}, "verdict.json")
-            for name, future in found.items():
-                mlflow.set_tag(f"verdict.{name}", future.result()[:5000])
-                print(f"register: {name}: {future.result().removesuffix('.')}.")
-        except HandoverError as error:
-            mlflow.set_tag("error", str(error))
-            sys.exit(f"register: {error}")
+    with command("stock.register", parser) as options:
+        if (options.by == "none") != (options.reason == "none"):
+            raise UserError("expected by= and reason= together, or neither, found one")
+        parent = mlflow.active_run()
+        run = find_step(options.table_run, "stock.transform")
+        challengers = find_models(options.challengers, run, APPROACHES)
+        about = {"data_run": run.info.run_id, "data_title": data_title_of(run), "symbol": run.data.tags["symbol"]}
+        mlflow.set_tags(about)
+        with ThreadPoolExecutor() as threads:
+            gates = {
+                name: threads.submit(through_the_gate, parent, target, challengers, run, options)
+                for target, name in REGISTERED.items()
+            }
+        verdicts = {name: gate.result() for name, gate in gates.items()}
+        mlflow.log_dict(verdicts, "verdict.json")
+        mlflow.set_tags({f"verdict.{name}": text[:5000] for name, text in verdicts.items()})
+        sentences = [f"{name}: {sentence}" for name, text in verdicts.items() for sentence in text.split("\n\n")]
+        mlflow.set_tag("mlflow.note.content", "\n\n".join(sentences)[:5000])
+        print("\n".join(f"register: {sentence}." for sentence in sentences))
 
 
 if __name__ == "__main__":

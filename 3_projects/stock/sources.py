@@ -1,7 +1,7 @@
 """Where daily share prices come from: the installed sample, Yahoo Finance, or a CSV.
 
-Each function returns the rows as they were found, in text or numbers, with the columns ``date``, ``open``, ``high``,
-``low``, ``close``, ``volume`` and, where the source has one, ``adj_close``. prices.py checks them.
+Each function returns the rows as they come, as text or numbers, with the columns ``date``, ``open``, ``high``,
+``low``, ``close`` and, where the source has one, ``adj_close``. prices.py checks them.
 """
 
 import logging
@@ -11,26 +11,24 @@ from pathlib import Path
 
 import pandas as pd
 
+from forecasting.errors import UserError
+
 SAMPLE = ("AAPL", "FB", "GOOG", "IBM", "MSFT")  # what bokeh_sampledata has
-COLUMNS = ["date", "open", "high", "low", "close", "volume"]
-
-
-class PriceError(Exception):
-    """Prices that can't be had or used; the message says what was expected, what was found, and what to type next."""
+COLUMNS = ["date", "open", "high", "low", "close"]
 
 
 def last_day(source: str, end: str) -> str:
-    """Return the last day that is asked for: for Yahoo yesterday (UTC) at the most, as the price of today changes."""
+    """Return the last day to fetch: for Yahoo at most yesterday (UTC), because the price of today changes."""
     yesterday = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
     return yesterday if source == "yahoo" and (end == "last" or end > yesterday) else end
 
 
 def from_sample(symbol: str) -> pd.DataFrame:
-    """Return the real prices that the package bokeh_sampledata ships, 2000 to 2013; raises PriceError."""
+    """Return the real prices that the package bokeh_sampledata ships, 2000 to 2013; raises UserError."""
     from bokeh_sampledata import stocks  # reads all five series when it is imported
 
     if symbol not in SAMPLE:
-        raise PriceError(
+        raise UserError(
             f"expected one of {', '.join(SAMPLE)}, the symbols of the sample, found {symbol}. For another one give "
             "source=yahoo, or the path of a CSV as the source."
         )
@@ -38,57 +36,41 @@ def from_sample(symbol: str) -> pd.DataFrame:
 
 
 def from_yahoo(symbol: str, start: date | None, end: date) -> pd.DataFrame:
-    """Return the prices that Yahoo Finance has, from ``start`` (None: the first) to ``end``; raises PriceError."""
+    """Return the prices that Yahoo Finance has, from ``start`` (None: the first) to ``end``; raises UserError."""
     import yfinance
-    from yfinance.exceptions import YFRateLimitError, YFTickerMissingError
 
     yfinance.config.debug.hide_exceptions = False
     logging.getLogger("yfinance").setLevel(logging.CRITICAL)  # what goes wrong is said below, once
     days = {"start": start or "1900-01-01", "end": end + timedelta(days=1)}  # the end is not among them
     try:
-        found = yfinance.Ticker(symbol).history(**days, auto_adjust=False, actions=False)
-    except YFRateLimitError:
-        raise PriceError("Yahoo Finance has had too many questions. Ask later, or give source=sample.") from None
-    except YFTickerMissingError:
-        found = pd.DataFrame()
-    except OSError as error:
-        # yfinance looks an unknown symbol up once more, elsewhere, and passes on that this is not found.
-        if getattr(getattr(error, "response", None), "status_code", None) != 404:
-            raise PriceError(
-                f"Yahoo Finance does not answer ({type(error).__name__}). Is there a network? Without one give "
-                "source=sample, or the path of a CSV as the source."
-            ) from None
-        found = pd.DataFrame()
-    except Exception as error:  # it reads an answer that nobody has promised to keep as it is
-        raise PriceError(
-            f"Yahoo Finance's answer about {symbol} can't be understood ({type(error).__name__}: {error}). Give "
-            "source=sample, or the path of a CSV as the source."
-        ) from None
-    if found.empty:
-        since = f"from {start} to {end}" if start else f"until {end}"
-        raise PriceError(
-            f"Yahoo Finance knows no prices of {symbol} {since}. Look the symbol up on finance.yahoo.com, or give "
-            "other dates."
+        prices = yfinance.Ticker(symbol).history(**days, auto_adjust=False, actions=False)
+        reason = f"none from {days['start']} to {end}"
+    except Exception as error:  # the format of the answer is not documented, and may change
+        prices, reason = pd.DataFrame(), f"{type(error).__name__}: {error}"
+    if prices.empty:
+        raise UserError(
+            f"Yahoo Finance gives no prices of {symbol} ({' '.join(reason.split())}). Look the symbol up on "
+            "finance.yahoo.com, ask later, or, without a network, give source=sample or the path of a CSV."
         )
-    found.index = found.index.tz_localize(None).strftime("%Y-%m-%d")  # the day at the exchange
-    return found.rename_axis("date").reset_index()
+    prices.index = prices.index.tz_localize(None).strftime("%Y-%m-%d")  # the day at the exchange
+    return prices.rename_axis("date").reset_index()
 
 
 def from_csv(path: Path) -> pd.DataFrame:
-    """Return the rows of a CSV as text, indexed by line number; raises PriceError if it is no such file."""
+    """Return the rows of a CSV as text, indexed by line number; raises UserError if it is not such a file."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            found = pd.read_csv(
-                path, dtype=str, index_col=False, skip_blank_lines=False, skipinitialspace=True, encoding="utf-8-sig"
-            )
-    except FileNotFoundError:
-        raise PriceError(f"{path}: no such file. Give a CSV with {', '.join(COLUMNS)}, or source=sample.") from None
-    except OSError as error:
-        raise PriceError(f"{path}: can't be read ({error.strerror}). Give a CSV that you may read.") from None
-    except UnicodeDecodeError:
-        raise PriceError(f"{path}: expected text in UTF-8, found something else. Save it as CSV in UTF-8.") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
-        reason = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ").removesuffix(".")
-        raise PriceError(f"{path}: expected a header and as many values in each line, found: {reason}.") from None
-    return found.set_axis(range(2, len(found) + 2))
+            with path.open(encoding="utf-8-sig") as file:
+                mark = max(",;\t", key=file.readline().count)
+                file.seek(0)
+                rows = pd.read_csv(
+                    file, sep=mark, dtype=str, index_col=False, skip_blank_lines=False, skipinitialspace=True
+                )
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:  # pandas' own errors are ValueErrors
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()).removesuffix(".")
+        raise UserError(
+            f"{path}: expected a CSV in UTF-8 with a header and as many values in each line ({', '.join(COLUMNS)}), or "
+            f"source=sample; found: {reason}."
+        ) from None
+    return rows.set_axis(range(2, len(rows) + 2))

@@ -7,7 +7,6 @@ Of the price of tomorrow: lstm, linear, knn, moving_average. Of its direction: r
 """
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
@@ -15,31 +14,16 @@ import mlflow
 import pandas as pd
 import yaml
 from approaches import APPROACHES, DIRECTION, PRICE, fit_estimator, fit_network
-from handover import HandoverError, find_run, read_table
+from lineage import find_step, read_table
 from mlflow.models import infer_signature
-from mlflow_ftp.preflight import preflight
 from model import relative
 from windows import closes_of
 
+from forecasting.entry_point import command
+from forecasting.errors import UserError
+from forecasting.tracking import data_title_of
+
 SEED = 42
-LONGEST_TRAINING = 10000  # epochs
-WIDEST = 1000  # cells in a layer
-
-
-def parse() -> argparse.Namespace:
-    """Return the options."""
-    parser = argparse.ArgumentParser(description="Train one model on the windows of a share.")
-    parser.add_argument("--model", default="linear", help=f"one of {', '.join(APPROACHES)}")
-    parser.add_argument("--table-run", default="newest", help="run of transform whose table is used")
-    parser.add_argument("--lstm-units", type=int, default=60, help="cells in each of the two layers of lstm")
-    parser.add_argument("--epochs", type=int, default=20, help="passes of lstm over the table, at the most")
-    options = parser.parse_args()
-    if options.model not in APPROACHES:
-        sys.exit(f"train: expected model={', '.join(APPROACHES)}, found {options.model}")
-    for name, value, most in (("lstm_units", options.lstm_units, WIDEST), ("epochs", options.epochs, LONGEST_TRAINING)):
-        if not 1 <= value <= most:
-            sys.exit(f"train: expected {name} from 1 to {most}, found {value}")
-    return options
 
 
 def learn(
@@ -58,37 +42,39 @@ def learn(
 
 
 def requirements(packages: tuple[str, ...]) -> list[str]:
-    """Return the lines of python_env.yaml that a saved model needs. Finding them out takes MLflow longer than a fit."""
+    """Return the lines of python_env.yaml that a saved model needs. MLflow takes longer to find them than a fit."""
     lines = yaml.safe_load(Path("python_env.yaml").read_text(encoding="utf-8"))["dependencies"]
     return [line for line in lines if line.split("==")[0] in ("mlflow", "numpy", "pandas", *packages)]
 
 
 def main() -> None:
-    """Train a model as the active run."""
-    options = parse()
-    approach = APPROACHES[options.model]
-    preflight("stock")
-    with mlflow.start_run(), tempfile.TemporaryDirectory() as folder:
-        mlflow.set_tag("step", f"stock.{options.model}")
-        try:
-            run = find_run(options.table_run, "stock.transform")
-            table = read_table(run, "table.parquet")
-            known = table.loc[table["split"] == "train", "up"].unique()
-            if approach.target == DIRECTION and len(known) < 2:
-                found = "rises" if known[0] else "days without a rise"
-                raise HandoverError(
-                    f"expected rises and other days in the training part of run {run.info.run_id}, found only {found}. "
-                    "Take other prices, or train a model of the price."
-                )
-        except HandoverError as error:
-            mlflow.set_tag("error", str(error))
-            sys.exit(f"train: {error}")
-        closes, target = closes_of(table), approach.target
+    """Train a model and log it."""
+    parser = argparse.ArgumentParser(description="Train one model on the windows of a share.")
+    parser.add_argument("--model", default="linear", choices=list(APPROACHES), help="default: %(default)s")
+    parser.add_argument("--table-run", default="newest", help="run of transform whose table is used")
+    parser.add_argument("--lstm-units", type=int, default=60, help="cells in each of the two layers of lstm")
+    parser.add_argument("--epochs", type=int, default=20, help="passes of lstm over the table, at most")
+    with command("stock.train", parser) as options, tempfile.TemporaryDirectory() as folder:
+        if min(options.lstm_units, options.epochs) < 1:
+            raise UserError(
+                f"expected at least 1 for lstm_units and epochs, found {options.lstm_units}, {options.epochs}"
+            )
+        mlflow.set_tags({"project": f"stock.{options.model}", "mlflow.runName": options.model})
+        target, packages = APPROACHES[options.model].target, APPROACHES[options.model].packages
+        run = find_step(options.table_run, "stock.transform")
+        table, title = read_table(run, "table.parquet"), data_title_of(run)
         parts = {name: table[table["split"] == name] for name in ("train", "validation")}
-        tags = {name: run.data.tags[name] for name in ("symbol", "source", "table_sha256")}
-        mlflow.set_tags(tags | {"data_run": run.info.run_id})
-        dataset = mlflow.data.from_pandas(parts["train"][[*closes, target]], name=table.attrs["source"])
-        mlflow.log_input(dataset, context="training")
+        directions = parts["train"]["up"].unique()
+        if target == DIRECTION and len(directions) < 2:
+            only = "rises" if directions[0] else "days without a rise"
+            raise UserError(
+                f"expected rises and other days in the training part of run {run.info.run_id}, found only {only}. "
+                "Take other prices, or train a model of the price."
+            )
+        closes = closes_of(table)
+        tags = {name: run.data.tags[name] for name in ("symbol", "table_sha256")}
+        mlflow.set_tags(tags | {"data_run": run.info.run_id, "data_title": title, "fitted_on": "train"})
+        mlflow.log_input(mlflow.data.from_pandas(parts["train"], name=title), context="training")
 
         artifacts = learn(options, parts, closes, Path(folder))
 
@@ -101,7 +87,7 @@ def main() -> None:
             model_config={"closes": closes, "target": target},
             signature=infer_signature(inputs, pd.DataFrame([outputs])),
             input_example=inputs.head(3),
-            pip_requirements=requirements(approach.packages),
+            pip_requirements=requirements(packages),
         )
         model = mlflow.pyfunc.load_model(logged.model_uri)
         for part, rows in parts.items():

@@ -1,10 +1,12 @@
 """Turn daily prices into windows: so many closing prices in, the next one and its direction out.
 
-Pure functions. A row's index is the last day of its window, the day after which it would be asked.
+Pure functions. A row's index is the last day of its window.
 """
 
 import numpy as np
 import pandas as pd
+
+from forecasting.errors import UserError
 
 FEWEST = {"train": 100, "validation": 20, "holdout": 20}  # windows
 LONGEST_WINDOW = 250  # trading days, a year
@@ -20,7 +22,7 @@ def part_of_days(index: pd.DatetimeIndex, holdout_years: float) -> np.ndarray:
 
 
 def make_table(prices: pd.DataFrame, days: int, holdout_years: float) -> pd.DataFrame:
-    """Return the windows of a series of prices; raises ValueError if there are too few.
+    """Return the windows of a series of prices; raises UserError if there are too few.
 
     Columns, prices in the share's currency:
 
@@ -30,14 +32,14 @@ def make_table(prices: pd.DataFrame, days: int, holdout_years: float) -> pd.Data
       and ``same_as_yesterday`` (1.0 if the window ended with a rise), both of ``up``
     - ``split``: train, validation or holdout, by time. A window counts to a part only if all of its days and the day
       after are in it, so no part learns from a price that another one is asked for.
-    - ``repaired``: False throughout; days that are not there are not made up
+    - ``repaired``: False throughout; missing days are not filled in
     """
     if not 2 <= days <= LONGEST_WINDOW:
-        raise ValueError(f"expected days from 2 to {LONGEST_WINDOW}, found {days}. The default is 14.")
+        raise UserError(f"expected days from 2 to {LONGEST_WINDOW}, found {days}. The default is 14.")
     if not 0 < holdout_years < 100:
-        raise ValueError(f"expected holdout_years above 0 and below 100, found {holdout_years:g}. The default is 2.")
+        raise UserError(f"expected holdout_years above 0 and below 100, found {holdout_years:g}. The default is 2.")
     if len(prices) <= days:
-        raise ValueError(f"expected more than {days} days of prices, as many as a window has, found {len(prices)}.")
+        raise UserError(f"expected more than {days} days of prices, as many as a window has, found {len(prices)}.")
     close = prices["close"].to_numpy()
     windows = np.lib.stride_tricks.sliding_window_view(close, days)[:-1]
     part = part_of_days(prices.index, holdout_years)
@@ -53,11 +55,11 @@ def make_table(prices: pd.DataFrame, days: int, holdout_years: float) -> pd.Data
     table = table[first == after]
     counts = table["split"].value_counts().reindex(FEWEST, fill_value=0)
     if (counts < pd.Series(FEWEST)).any():
-        wanted, found = (
+        wanted, counted = (
             ", ".join(f"{number} for {name}" for name, number in numbers.items()) for numbers in (FEWEST, counts)
         )
-        raise ValueError(
-            f"expected windows of {days} days, at least {wanted}; found {found}. Give more days of prices, a shorter "
+        raise UserError(
+            f"expected windows of {days} days, at least {wanted}; found {counted}. Give more days of prices, a shorter "
             "window, or another holdout_years."
         )
     table["majority"] = float(table.loc[table["split"] == "train", "up"].mean() > 0.5)

@@ -1,7 +1,7 @@
 """What the page of the next days shows, kept up to date in the background. A page never waits for the network.
 
 One thread asks for all viewers: the weather and the published forecast at most once an hour, the measured power at most
-once in a quarter of an hour, and less often after a failure.
+once in a quarter of an hour.
 """
 
 import logging
@@ -9,69 +9,48 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from functools import partial
 
 import pandas as pd
 
+from dashboard.follower import Follower, View
 from dashboard.next_days import power, weather
-from dashboard.next_days.fetch import get
-from dashboard.next_days.outlook import (
-    NoPrediction,
-    Outlook,
-    as_in_table,
-    hours_around,
-    late_in_summer,
-    outlook,
-    predict,
-)
+from dashboard.next_days.outlook import Outlook, as_in_table, hours_around, late_in_summer, outlook, predict
 from dashboard.next_days.source import Source
 from dashboard.settings import Settings
+from forecasting.errors import UserError, first_line
 
 logger = logging.getLogger(__name__)
 
-FOLDER = Path(__file__).resolve().parents[1] / "answers"  # the last good answers, for the next start
 LOOK = 0.5  # seconds between two looks whether anybody is due, or the model has changed
-BETWEEN_REQUESTS = 1.0  # seconds; Energy-Charts lets a client in twice a second
-FORECAST_TYPE = "day-ahead"  # made before the day, so that its errors are those of a forecast
 
 
 @dataclass(frozen=True)
 class State:
     """A consistent state of the page."""
 
-    number: int  # counts up when the outlook changes
+    key: int  # counts up when the outlook changes
     outlook: Outlook
-    version: str | None  # of the model
-    trained_to: pd.Timestamp | None  # last hour of the model's table
-    trained_on: str
-    late: bool  # whether the weather was moved to where the table has it
+    view: View | None  # whose model has predicted
+    late: bool  # whether the weather was moved to where the view's table has it
     problem: str | None  # why there is no prediction
 
 
 class Feed:
     """Follows the two services and the model in production, in a thread of its own."""
 
-    def __init__(self, settings: Settings, live, folder: Path | None = FOLDER, pause: float = BETWEEN_REQUESTS):
-        """Be ready to ask the services of ``settings`` for what goes with the model of ``live``.
-
-        A replay, with a fixed "now", neither uses nor writes the files in ``folder``.
-        """
-        self._settings, self._live, self._pause = settings, live, pause
+    def __init__(self, settings: Settings, live: Follower):
+        """Be ready to ask the services of ``settings`` for what goes with the model of ``live``."""
+        self._settings, self._live = settings, live
         self.state: State | None = None
-        files = folder if settings.now is None else None
-
-        def source(name: str, hours: float, ask, read, address: str) -> Source:
-            file = files / f"{name}.json" if files else None
-            return Source(name, timedelta(hours=hours), ask, read, file, address)
-
-        open_meteo, energy_charts = settings.open_meteo, settings.energy_charts
-        self.weather = source("weather", 1, self._ask_weather, self._read_weather, open_meteo)
-        self.measured = source("measured", 0.25, self._ask_measured, power.read_measured, energy_charts)
-        self.published = source("published", 1, self._ask_published, power.read_published, energy_charts)
-        self.sources = [self.weather, self.measured, self.published]
-        self._key: tuple | None = None
+        hour, quarter, charts = timedelta(hours=1), timedelta(minutes=15), "Energy-Charts, public_power"
+        published = f"{charts}_forecast, made the day before"
+        self.sources = [
+            Source("weather forecast", "Open-Meteo", hour, partial(weather.ask, settings)),
+            Source("measured power", charts, quarter, partial(power.ask_measured, settings)),
+            Source("published forecast", published, hour, partial(power.ask_published, settings)),
+        ]
         self._made_of: tuple | None = None
-        self._prediction: tuple[str | None, pd.DataFrame | None, bool] = (None, None, False)
 
     def start(self) -> None:
         """Follow until the process ends. Pages read ``state`` and ``sources``."""
@@ -90,64 +69,31 @@ class Feed:
         return self._settings.now or datetime.now(UTC)
 
     def follow(self, clock: float) -> None:
-        """Ask whoever is due, and put the state together anew if anything of it has changed."""
+        """Ask whoever is due, and make the state anew if anything of it has changed."""
         for source in self.sources:
-            if source.refresh(clock, self.now()):
-                self._assemble()
-        self._assemble()
+            source.refresh(clock, self.now())
+            self._assemble()
 
     def _assemble(self) -> None:
         now, view = self.now(), self._live.view
-        model = (view.production.version, view.table_run) if view else self._live.problem
-        made_of = (self.weather.fetched_at, model, pd.Timestamp(now).floor("h"))
-        key = (*made_of, self.measured.fetched_at, self.published.fetched_at, pd.Timestamp(now).floor("15min"))
-        if key == self._key:
+        forecast, measured, published = (source.content for source in self.sources)
+        model = view.key if view else self._live.problem
+        made_of = (model, pd.Timestamp(now).floor("15min"), *(source.fetched_at for source in self.sources))
+        if made_of == self._made_of:
             return
-        if made_of != self._made_of:  # the model works only when its answer would be another
-            self._prediction, self._made_of = self._predict(now, view), made_of
-        problem, predicted, late = self._prediction
-        around = outlook(now, predicted, self.measured.content, self.published.content)
-        about = (
-            (view.production.version, view.table.index[-1], view.production.trained_on) if view else (None, None, "")
-        )
-        self.state = State((self.state.number + 1) if self.state else 1, around, *about, late, problem)
-        self._key = key
-
-    def _predict(self, now: datetime, view) -> tuple[str | None, pd.DataFrame | None, bool]:
-        """Return why there is no prediction, the prediction, and whether the weather was moved."""
-        if view is None:
-            return self._live.problem or "No model is in production yet.", None, False
-        if self.weather.content is None:
-            return None, None, False
-        late = late_in_summer(view.table)
+        predicted, late, problem = None, False, None
         try:
-            given = as_in_table(weather.hour_means(self.weather.content), late)
-            return None, predict(view.production, given, hours_around(now)), late
-        except NoPrediction as error:
-            return str(error), None, late
+            if view is None:
+                raise UserError(self._live.problem or "No model is in production yet.")
+            late = late_in_summer(view.table.frame)
+            if forecast is not None:
+                given = as_in_table(weather.hour_means(forecast), late)
+                predicted = predict(view.production, given, hours_around(now))
+        except UserError as error:
+            problem = str(error)
         except Exception as error:  # a model is code from outside
             logger.exception("the model in production can't predict the next days")
-            reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-            return f"The model in production can't be used on the forecast: {reason}", None, late
-
-    def _get(self, base: str, path: str, parameters: dict) -> object:
-        return get(base + path, parameters, self._settings.timeout)
-
-    def _ask_weather(self, now: datetime) -> object:
-        return self._get(self._settings.open_meteo, "/v1/forecast", weather.parameters(weather.read_plan(), now))
-
-    def _read_weather(self, answer: object) -> pd.DataFrame:
-        return weather.read_weather(answer, weather.read_plan())
-
-    def _ask_measured(self, now: datetime) -> object:
-        return self._get(self._settings.energy_charts, "/public_power", power.period(now, power.DAYS_BEFORE, 0))
-
-    def _ask_published(self, now: datetime) -> object:
-        """Return the answers by production type, asked for one after the other."""
-        days = power.period(now, power.DAYS_BEFORE, power.DAYS_AFTER)
-        answers = {}
-        for name in [name for several in power.PUBLISHED.values() for name in several]:
-            time.sleep(self._pause)
-            asked = days | {"production_type": name, "forecast_type": FORECAST_TYPE}
-            answers[name] = self._get(self._settings.energy_charts, "/public_power_forecast", asked)
-        return answers
+            problem = f"The model in production can't be used on the forecast: {first_line(error)[:200]}"
+        seen = outlook(now, predicted, measured, published)
+        self.state = State(self.state.key + 1 if self.state else 1, seen, view, late, problem)
+        self._made_of = made_of

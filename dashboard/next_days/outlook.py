@@ -3,24 +3,23 @@
 Pure functions of frames with an hourly UTC index that names the start of each hour; power in GW. "Now" is a value.
 """
 
-import functools
-import importlib.util
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from dashboard.measures import measure
-from report.production import TARGETS, Production
+from dashboard.targets import Target
+from forecasting.errors import UserError
+from forecasting.features import add_features
+from forecasting.metrics import score
+from forecasting.production import Production
 
 BEFORE, AFTER = pd.Timedelta(days=3), pd.Timedelta(days=3)  # what is shown
-FEATURES = Path(__file__).resolve().parents[2] / "3_projects" / "data" / "features.py"
-
-
-class NoPrediction(Exception):
-    """The model in production can't be used on the forecast; the message is one sentence."""
+# What the services measure and publish.
+TARGETS = [Target("solar_GW", "Solar", "GW", "target1"), Target("wind_GW", "Wind", "GW", "target2")]
+NAMES = [target.name for target in TARGETS]
+RANGE = {"low": "q10", "high": "q90"}
 
 
 @dataclass(frozen=True)
@@ -32,14 +31,11 @@ class Outlook:
     published: pd.DataFrame
     predicted: pd.DataFrame  # and ..._q10, ..._q90, if the model gives them
 
-
-@functools.cache
-def load_features():
-    """Return 3_projects/data/features.py as a module; no copy of it is kept."""
-    spec = importlib.util.spec_from_file_location("features_of_the_table", FEATURES)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    def lines(self, target: str) -> pd.DataFrame:
+        """Return a target's power: ``measured``, ``published``, ``predicted``, and its range ``low`` to ``high``."""
+        range_ends = {end: self.predicted.get(f"{target}_{name}", np.nan) for end, name in RANGE.items()}
+        lines = {"measured": self.measured[target], "published": self.published[target]}
+        return pd.DataFrame(lines | {"predicted": self.predicted[target]} | range_ends)
 
 
 def summer_time(index: pd.DatetimeIndex) -> pd.Series:
@@ -49,14 +45,12 @@ def summer_time(index: pd.DatetimeIndex) -> pd.Series:
 
 
 def late_in_summer(table: pd.DataFrame) -> bool:
-    """Return whether the weather of the table stands an hour late while summer time lasts, as in the real series.
+    """Return whether the weather of the table is an hour late during summer time, as in the real series.
 
     The sun tells: then radiation goes better with the clear sky of the hour before. A model that learned from such a
     table needs its weather in the same way.
     """
-    features = load_features()
-    radiation = table["rad_horizontal"] + table["rad_diffuse"]
-    clear = pd.Series(features.clear_sky_radiation(features.solar_elevation(table.index)), table.index)
+    radiation, clear = table["rad_horizontal"] + table["rad_diffuse"], table["rad_clear_sky"]
     summer = summer_time(table.index)
     if summer.sum() < 48:
         return False
@@ -65,21 +59,21 @@ def late_in_summer(table: pd.DataFrame) -> bool:
 
 
 def as_in_table(weather: pd.DataFrame, late: bool) -> pd.DataFrame:
-    """Return the weather as the table has it: while summer time lasts, an hour late, if ``late``."""
+    """Return the weather as the table has it: an hour late during summer time, if ``late``."""
     return weather.where(~summer_time(weather.index), weather.shift(1), axis=0) if late else weather
 
 
 def predict(production: Production, weather: pd.DataFrame, index: pd.DatetimeIndex) -> pd.DataFrame:
-    """Return the model's outputs for the hours of ``index``; NaN where the weather is not known. Raises NoPrediction.
+    """Return the model's outputs for the hours of ``index``; NaN where the weather is not known. Raises UserError.
 
     ``weather`` should begin a day before the index and end a day after it, so that lags and means are right.
     """
-    features = load_features().add_features(weather)
+    features = add_features(weather)
     if missing := [column for column in production.columns if column not in features]:
-        raise NoPrediction(f"The model in production takes {missing[0]}, which a weather forecast does not give.")
+        raise UserError(f"The model in production takes {missing[0]}, which a weather forecast does not give.")
     rows = features.reindex(index)[production.columns].dropna()
     if rows.empty:
-        return pd.DataFrame(np.nan, index, TARGETS)
+        return pd.DataFrame(np.nan, index, NAMES)
     power = production.model.predict(rows)
     return power.set_axis(rows.index).reindex(index).astype(float)
 
@@ -92,7 +86,7 @@ def outlook(
 ) -> Outlook:
     """Return everything on the hours around now (UTC). An hour is measured only once it is over."""
     index = hours_around(now)
-    empty = pd.DataFrame(np.nan, index, TARGETS)
+    empty = pd.DataFrame(np.nan, index, NAMES)
     frames = [empty if frame is None else frame.reindex(index) for frame in (measured, published, predicted)]
     over = pd.Series(index + pd.Timedelta(hours=1) <= pd.Timestamp(now), index)
     return Outlook(pd.Timestamp(now), frames[0].where(over, axis=0), frames[1], frames[2])
@@ -104,26 +98,31 @@ def hours_around(now: datetime) -> pd.DatetimeIndex:
     return pd.date_range(start - BEFORE, start + AFTER, freq="h", inclusive="left")
 
 
-def shape(power: pd.Series | pd.DataFrame, line: pd.Series, known: pd.Series) -> pd.Series | pd.DataFrame:
-    """Return power over the mean of its ``line`` in the ``known`` hours: what is left without the level, or NaN."""
-    mean = line[known].mean()
-    return power / (mean if mean > 0 else np.nan)
+def in_common(lines: pd.DataFrame) -> pd.DataFrame:
+    """Return the hours that all lines of ``Outlook.lines`` have; a line that is not there at all does not count."""
+    there = lines.dropna(axis="columns", how="all")
+    return lines.loc[there.dropna().index]
+
+
+def shapes(lines: pd.DataFrame, hours: pd.DataFrame) -> pd.DataFrame:
+    """Return each line over its own mean in the ``hours``: what is left without the level; NaN if the mean is 0.
+
+    The range is taken over the mean of the prediction.
+    """
+    levels = hours.mean()
+    levels.update({end: levels["predicted"] for end in RANGE if end in levels})
+    return lines / levels.where(levels > 0)
 
 
 def errors(seen: Outlook, target: str) -> dict[str, dict[str, float]]:
-    """Return what ``measure`` says of the prediction and of the published forecast, on the same measured hours.
+    """Return the scores of the prediction and of the published forecast, on the same measured hours.
 
     And ``shape_mae``: the mean absolute difference after both series are divided by their own means, a share of 1.
     """
-    truth = seen.measured[target]
-    forecasts = {"predicted": seen.predicted[target], "published": seen.published[target]}
-    known = truth.notna()
-    for forecast in forecasts.values():
-        known &= forecast.notna() | ~forecast.notna().any()  # one that is not there at all does not count
-    found = {}
-    for name, forecast in forecasts.items():
-        both = known & forecast.notna()
-        relative = shape(forecast, forecast, both) - shape(truth, truth, both)
-        scores = measure(truth.where(both).to_numpy(), forecast.where(both).to_numpy(), {})
-        found[name] = scores | {"shape_mae": float(relative[both].abs().mean())}
-    return found
+    hours, scores = in_common(seen.lines(target)), {}
+    for name in ("predicted", "published"):
+        both = hours[["measured", name]].dropna()
+        relative = shapes(both, both)
+        scores[name] = score(both["measured"], both[name]) | {"hours": len(both)}
+        scores[name]["shape_mae"] = float((relative[name] - relative["measured"]).abs().mean())
+    return scores

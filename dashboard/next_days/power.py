@@ -3,63 +3,96 @@
 Documented at https://api.energy-charts.info: values in MW, at the start of each quarter of an hour (or of each hour).
 """
 
+import time
 from datetime import datetime, timedelta
 
-import numpy as np
 import pandas as pd
+from pydantic import BaseModel
 
-from dashboard.next_days.fetch import Unavailable
-from dashboard.next_days.numbers import hours_of, kind, values_of
+from dashboard.next_days.answers import Times, Unavailable, Values, checked, get, series
+from dashboard.settings import Settings
 
-DAYS_BEFORE, DAYS_AFTER = 3, 3
+DAYS_BEFORE, DAYS_AFTER = timedelta(days=3), timedelta(days=3)
+PAUSE = 1.0  # seconds before each request for a forecast; Energy-Charts lets a client in twice a second
+FORECAST_TYPE = "day-ahead"  # made before the day, so that its errors are those of a forecast
 HIGHEST = 1_000_000  # MW; some storms away from what Germany can make
 # Name in public_power, and in public_power_forecast, by target. A target is the sum of its parts.
 MEASURED = {"solar_GW": ["Solar"], "wind_GW": ["Wind onshore", "Wind offshore"]}
 PUBLISHED = {"solar_GW": ["solar"], "wind_GW": ["wind_onshore", "wind_offshore"]}
 
 
-def period(now: datetime, before: int, after: int) -> dict:
+class ProductionType(BaseModel):
+    """The power of one kind of plant."""
+
+    name: str
+    data: Values
+
+
+class PublicPower(BaseModel):
+    """An answer of ``public_power``."""
+
+    unix_seconds: Times
+    production_types: list[ProductionType]
+
+
+class PublicPowerForecast(BaseModel):
+    """An answer of ``public_power_forecast``."""
+
+    unix_seconds: Times
+    forecast_values: Values
+
+
+def ask_measured(settings: Settings, now: datetime) -> pd.DataFrame:
+    """Ask for the power up to now (UTC), as ``read_measured`` returns it; raises Unavailable."""
+    address = f"{settings.energy_charts}/public_power"
+    return read_measured(get(address, period(now - DAYS_BEFORE, now), settings.timeout))
+
+
+def ask_published(settings: Settings, now: datetime) -> pd.DataFrame:
+    """Ask for the forecasts around now (UTC), as ``read_published`` returns them; raises Unavailable."""
+    address, answers = f"{settings.energy_charts}/public_power_forecast", {}
+    for name in (name for names in PUBLISHED.values() for name in names):
+        time.sleep(PAUSE)
+        kind = {"production_type": name, "forecast_type": FORECAST_TYPE}
+        answers[name] = get(address, period(now - DAYS_BEFORE, now + DAYS_AFTER) | kind, settings.timeout)
+    return read_published(answers)
+
+
+def period(start: datetime, end: datetime) -> dict[str, str]:
     """Return the part of a query that says from when to when, in UTC."""
-    start, end = now - timedelta(days=before), now + timedelta(days=after)
     return {"country": "de", "start": f"{start:%Y-%m-%dT%H}:00Z", "end": f"{end:%Y-%m-%dT%H}:00Z"}
 
 
-def hourly(times: pd.DatetimeIndex, values: np.ndarray) -> pd.Series:
-    """Return means by the start of the hour in UTC; an hour counts only if none of its values is missing."""
-    series = pd.Series(values, times)
-    series = series[~times.duplicated(keep="last")].sort_index()
-    steps = pd.Series(series.index).diff().dropna().dt.total_seconds()
+def hourly(times: list[int], values: list[float | None], where: str) -> pd.Series:
+    """Return means by the start of the hour in UTC; an hour counts only if none of its values is missing.
+
+    ``where`` names the values in an error. Raises Unavailable.
+    """
+    power = series(times, values, -HIGHEST, HIGHEST, where)
+    steps = pd.Series(power.index).diff().dropna().dt.total_seconds()
     step = steps.mode().iloc[0] if len(steps) else 3600
     if step > 3600:
-        raise Unavailable(f"Energy-Charts: expected a value for every hour at least, found one every {step:g} s.")
-    by_hour = series.groupby(series.index.floor("h"))
+        raise Unavailable(f"{where}: expected a value for every hour at least, found one every {step:g} s.")
+    by_hour = power.groupby(power.index.floor("h"))
     return by_hour.mean().where(by_hour.count() >= 3600 / step)
 
 
 def add_up(parts: dict[str, pd.Series], names: dict[str, list[str]]) -> pd.DataFrame:
     """Return the targets in GW, of parts in MW. Where a part is missing, so is the sum: half is not all."""
-    index = pd.DatetimeIndex(sorted(set().union(*(part.index for part in parts.values()))))
-    missing = pd.Series(np.nan, index)
-    return pd.DataFrame(
-        {
-            target: sum(parts.get(part, missing).reindex(index) for part in several) / 1000
-            for target, several in names.items()
-        }
-    )
+    columns = [name for several in names.values() for name in several]
+    power = pd.DataFrame(parts).reindex(columns=columns) / 1000
+    return pd.DataFrame({target: power[several].sum(axis=1, skipna=False) for target, several in names.items()})
 
 
 def read_measured(answer: object) -> pd.DataFrame:
     """Return ``solar_GW`` and ``wind_GW`` by the hour (UTC) of an answer of ``public_power``; raises Unavailable."""
-    types = answer.get("production_types") if isinstance(answer, dict) else None
-    if not isinstance(types, list):
-        raise Unavailable(f"Energy-Charts: expected production_types, found {kind(types)}.")
-    times = hours_of(answer.get("unix_seconds"), "Energy-Charts, unix_seconds")
+    power = checked(PublicPower, answer, "Energy-Charts")
     wanted = [name for several in MEASURED.values() for name in several]
-    parts = {}
-    for one in types:
-        if isinstance(one, dict) and one.get("name") in wanted:
-            values = values_of(one.get("data"), len(times), -HIGHEST, HIGHEST, f"Energy-Charts, {one['name']}")
-            parts[one["name"]] = hourly(times, values)
+    parts = {
+        one.name: hourly(power.unix_seconds, one.data, f"Energy-Charts, {one.name}")
+        for one in power.production_types
+        if one.name in wanted
+    }
     if not parts:
         raise Unavailable(f"Energy-Charts: expected {', '.join(wanted)}, found none of them.")
     return add_up(parts, MEASURED)
@@ -70,8 +103,6 @@ def read_published(answers: dict[str, object]) -> pd.DataFrame:
     parts = {}
     for name, answer in answers.items():
         where = f"Energy-Charts, forecast of {name}"
-        if not isinstance(answer, dict):
-            raise Unavailable(f"{where}: expected an object, found {kind(answer)}.")
-        times = hours_of(answer.get("unix_seconds"), where)
-        parts[name] = hourly(times, values_of(answer.get("forecast_values"), len(times), -HIGHEST, HIGHEST, where))
+        forecast = checked(PublicPowerForecast, answer, where)
+        parts[name] = hourly(forecast.unix_seconds, forecast.forecast_values, where)
     return add_up(parts, PUBLISHED)

@@ -6,96 +6,96 @@ that moment. The hourly table names the start of an hour, so that hour_means() m
 """
 
 import tomllib
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
+from pydantic import BaseModel, Field
 
-from dashboard.next_days.fetch import Unavailable
-from dashboard.next_days.numbers import hours_of, kind, number, values_of
+from dashboard.next_days.answers import Times, Unavailable, Values, checked, get, series
+from dashboard.settings import Settings
 
 PLAN = Path(__file__).with_name("weather.toml")
 # More days than are shown, so that the means and lags of the features are right at both ends.
-DAYS_BEFORE, DAYS_AFTER = 5, 5
-# Column: unit that Open-Meteo names, and the lowest and highest value that can be weather.
-COLUMNS = {
-    "windspeed": ("m/s", 0, 100),
-    "temperature": ("°C", -60, 60),
-    "rad_horizontal": ("W/m²", 0, 1500),
-    "rad_diffuse": ("W/m²", 0, 1500),
-}
+DAYS_AROUND = timedelta(days=5)
+COLUMNS = ["windspeed", "temperature", "rad_horizontal", "rad_diffuse"]  # of the hourly table
 LEAST_WEIGHT = 0.5  # of the places have to have a value, or the hour has none
 
 
-@dataclass(frozen=True)
-class Site:
+class Variable(BaseModel):
+    """An hourly variable of Open-Meteo, and what its values have to be."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+
+
+class Site(BaseModel):
     """A place and how much of the country it stands for."""
 
-    latitude: float
-    longitude: float
-    weight: float
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+    weight: float = Field(gt=0)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is asked for: the hourly variable for each column, and the places."""
+class Plan(BaseModel):
+    """What is asked for: a variable for each column, and the places."""
 
-    variables: dict[str, str]
-    sites: tuple[Site, ...]
+    variables: dict[str, Variable]
+    sites: list[Site] = Field(min_length=1)
+
+
+class Place(BaseModel):
+    """Open-Meteo's answer for one place."""
+
+    hourly: dict[str, object]  # a list for each variable, and one of their times
+    hourly_units: dict[str, str]
+
+
+def ask(settings: Settings, now: datetime) -> pd.DataFrame:
+    """Ask for the weather around now (UTC), as ``read_weather`` returns it; raises Unavailable."""
+    plan = read_plan()
+    return read_weather(get(f"{settings.open_meteo}/v1/forecast", parameters(plan, now), settings.timeout), plan)
 
 
 def read_plan(path: Path = PLAN) -> Plan:
     """Return what weather.toml says; raises Unavailable."""
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise Unavailable(f"{path.name} can't be read: {str(error).splitlines()[0]}.") from None
-    variables, sites = said.get("variables"), said.get("sites")
-    if not isinstance(variables, dict) or set(variables) != set(COLUMNS):
+    plan = checked(Plan, content, path.name)
+    if set(plan.variables) != set(COLUMNS):
         raise Unavailable(f"{path.name}: expected [variables] with {', '.join(COLUMNS)}.")
-    ranges = {"latitude": (-90, 90), "longitude": (-180, 180), "weight": (1e-6, 1e9)}
-    places = []
-    for site in sites if isinstance(sites, list) else []:
-        found = {name: number(site.get(name), *limits) for name, limits in ranges.items()}
-        if wrong := [name for name, value in found.items() if np.isnan(value)]:
-            low, high = ranges[wrong[0]]
-            raise Unavailable(f"{path.name}: expected a {wrong[0]} from {low:g} to {high:g}, found another.")
-        places.append(Site(**found))
-    if not places:
-        raise Unavailable(f"{path.name}: expected at least one of [[sites]], found none.")
-    return Plan({column: str(variables[column]) for column in COLUMNS}, tuple(places))
+    return plan
 
 
-def parameters(plan: Plan, now: datetime) -> dict:
+def parameters(plan: Plan, now: datetime) -> dict[str, str]:
     """Return the query of ``/v1/forecast`` for the days around now (UTC)."""
     return {
         "latitude": ",".join(f"{site.latitude:g}" for site in plan.sites),
         "longitude": ",".join(f"{site.longitude:g}" for site in plan.sites),
-        "hourly": ",".join(plan.variables.values()),
+        "hourly": ",".join(plan.variables[column].name for column in COLUMNS),
         "wind_speed_unit": "ms",
         "timeformat": "unixtime",
         "timezone": "UTC",
-        "start_date": f"{now - timedelta(days=DAYS_BEFORE):%Y-%m-%d}",
-        "end_date": f"{now + timedelta(days=DAYS_AFTER):%Y-%m-%d}",
+        "start_date": f"{now - DAYS_AROUND:%Y-%m-%d}",
+        "end_date": f"{now + DAYS_AROUND:%Y-%m-%d}",
     }
 
 
-def read_site(answer: object, plan: Plan, where: str) -> pd.DataFrame:
-    """Return the columns of the table for one place at Open-Meteo's times (UTC); raises Unavailable."""
-    hourly, units = ((answer.get(name) if isinstance(answer, dict) else None) for name in ("hourly", "hourly_units"))
-    if not isinstance(hourly, dict) or not isinstance(units, dict):
-        raise Unavailable(f"{where}: expected hourly values and their units, found {kind(answer)} without them.")
-    times = hours_of(hourly.get("time"), f"{where}, time")
-    columns = {}
-    for column, variable in plan.variables.items():
-        unit, low, high = COLUMNS[column]
-        if units.get(variable) != unit:
-            raise Unavailable(f"{where}, {variable}: expected {unit}, found {str(units.get(variable))[:20]}.")
-        columns[column] = values_of(hourly.get(variable), len(times), low, high, f"{where}, {variable}")
-    frame = pd.DataFrame(columns, index=times)
-    return frame[~frame.index.duplicated(keep="last")].sort_index()
+def read_place(place: Place, plan: Plan, where: str) -> pd.DataFrame:
+    """Return the columns of the hourly table for one place at Open-Meteo's times (UTC); raises Unavailable."""
+    columns, times = {}, checked(Times, place.hourly.get("time"), f"{where}, time")
+    for column in COLUMNS:
+        variable = plan.variables[column]
+        about, unit = f"{where}, {variable.name}", place.hourly_units.get(variable.name)
+        if unit != variable.unit:
+            raise Unavailable(f"{about}: expected {variable.unit}, found {str(unit)[:20]}.")
+        values = checked(Values, place.hourly.get(variable.name), about)
+        columns[column] = series(times, values, variable.low, variable.high, about)
+    return pd.DataFrame(columns)
 
 
 def read_weather(answer: object, plan: Plan) -> pd.DataFrame:
@@ -103,21 +103,20 @@ def read_weather(answer: object, plan: Plan) -> pd.DataFrame:
 
     A place without a value leaves its weight to the others, as long as half of all weight is there. Raises Unavailable.
     """
-    answers = answer if isinstance(answer, list) else [answer]
-    if len(answers) != len(plan.sites):
-        raise Unavailable(f"Open-Meteo: expected {len(plan.sites)} places, found {len(answers)}.")
-    frames = [read_site(one, plan, f"Open-Meteo, place {place}") for place, one in enumerate(answers, 1)]
-    index = pd.date_range(
-        min(frame.index[0] for frame in frames).floor("h"), max(frame.index[-1] for frame in frames), freq="h"
-    )
-    if len(index) > 24 * 40:
-        raise Unavailable(f"Open-Meteo: expected {DAYS_BEFORE + DAYS_AFTER + 1} days, found {len(index) // 24}.")
-    values = np.array([frame.reindex(index).to_numpy() for frame in frames])  # place, hour, column
-    weights = np.array([site.weight for site in plan.sites])[:, None, None] * ~np.isnan(values)
-    there = weights.sum(axis=0)
-    enough = there >= LEAST_WEIGHT * sum(site.weight for site in plan.sites)
-    mean = (np.nan_to_num(values) * weights).sum(axis=0) / np.where(enough, there, np.nan)
-    return pd.DataFrame(mean, index=index, columns=list(plan.variables))
+    places = checked(list[Place], answer if isinstance(answer, list) else [answer], "Open-Meteo, place")
+    if len(places) != len(plan.sites):
+        raise Unavailable(f"Open-Meteo: expected {len(plan.sites)} places, found {len(places)}.")
+    frames = [read_place(place, plan, f"Open-Meteo, place {number}") for number, place in enumerate(places, 1)]
+    # One row for each place and hour.
+    values = pd.concat(frames, keys=[site.weight for site in plan.sites], names=["weight", "time"])
+    times = values.index.get_level_values("time")
+    if times.max() - times.min() > 4 * DAYS_AROUND:
+        days = (times.max() - times.min()).days + 1
+        raise Unavailable(f"Open-Meteo: expected {2 * DAYS_AROUND.days + 1} days, found {days}.")
+    weights = values.notna().mul(values.index.get_level_values("weight"), axis=0)
+    there = weights.groupby("time").sum().asfreq("h")
+    mean = (values.fillna(0) * weights).groupby("time").sum().asfreq("h") / there
+    return mean.where(there >= LEAST_WEIGHT * sum(site.weight for site in plan.sites))
 
 
 def hour_means(weather: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@
 # Each NAME=FILE before the program becomes the variable NAME with the content of that file of /run/secrets.
 set -eu
 while [ "${1#*=}" != "$1" ]; do
-    content=$(cat "${SECRETS:-/run/secrets}/${1#*=}")
+    content=$(tr -d '\r' < "${SECRETS:-/run/secrets}/${1#*=}")  # which Windows puts at the end of a line
     export "${1%%=*}=$content"
     shift
 done

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+import numpy as np
+import opsd
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
@@ -45,6 +48,40 @@ def execute() -> Callable[[Path], nbformat.NotebookNode]:
         return client.execute(transport_encryption="auto")
 
     return run
+
+
+@pytest.fixture(scope="session")
+def raw_files() -> dict[str, bytes]:
+    """Return small files with the shape of the real ones: other years, columns of other countries, MW, gaps, twins."""
+    hours = pd.date_range("2012-12-30", "2017-01-02 23:00", freq="h", tz="UTC")
+    number, stamp = np.arange(len(hours)), hours.strftime("%Y-%m-%dT%H:%M:%SZ")
+    series = pd.DataFrame(
+        {
+            "utc_timestamp": stamp,
+            "cet_cest_timestamp": hours.tz_convert("Europe/Berlin").strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "AT_load_actual_entsoe_transparency": pd.Series(6000 + number % 900).where(number % 7 > 0),
+            "DE_solar_generation_actual": 1001.0 * (number % 24),
+            "DE_wind_generation_actual": 500.0 + number % 30011,
+            "GB_GBN_price_day_ahead": "",
+        }
+    )
+    series.loc[series.utc_timestamp == "2014-05-01T10:00:00Z", "DE_solar_generation_actual"] = np.nan
+    again = series[series.utc_timestamp == "2013-10-27T01:00:00Z"].assign(DE_wind_generation_actual=777.0)
+    series = pd.concat([series, again]).sort_values("utc_timestamp", kind="stable")
+    weather = pd.DataFrame(
+        {
+            "utc_timestamp": stamp,
+            "AT_temperature": 1.5,
+            "DE_windspeed_10m": 1 + number % 14 / 4,
+            "DE_temperature": number % 40 - 10.5,
+            "DE_radiation_direct_horizontal": number % 700 / 20,
+            "DE_radiation_diffuse_horizontal": number % 300 / 5,
+            "NO_windspeed_10m": "",
+        }
+    )
+    weather.loc[weather.utc_timestamp == "2015-05-01T10:00:00Z", "DE_temperature"] = np.nan
+    files = {opsd.SERIES.file: series, opsd.WEATHER.file: weather}
+    return {name: frame.to_csv(index=False, lineterminator="\n").encode() for name, frame in files.items()}
 
 
 @pytest.fixture(scope="session")

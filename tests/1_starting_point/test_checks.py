@@ -4,8 +4,9 @@ import json
 import shutil
 from types import SimpleNamespace
 
-import check
 import pytest
+
+from server import check
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ import pandas as pd
 import psutil
 import pytest
 from playwright.sync_api import expect, sync_playwright
-from processes import process
-from servers import get
 from sklearn.linear_model import LinearRegression
+
+from server.processes import process
+from server.servers import get
 
 TARGETS = ["solar_GW", "wind_GW"]
 

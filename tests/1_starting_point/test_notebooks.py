@@ -4,7 +4,6 @@ import json
 import re
 
 import joblib
-import numpy as np
 import opsd
 import pandas as pd
 import pytest
@@ -50,35 +49,6 @@ def split(root):
     """Return what the model notebooks learn from and are tested on, made apart from them."""
     table = pd.read_csv(root / "1_starting_point" / "germany.csv")
     return train_test_split(table[FEATURES], table[TARGETS], test_size=0.2, random_state=42)
-
-
-@pytest.fixture
-def raw_files():
-    """Return small raw files by name, with the shape of the real ones: other years, other columns, MW, gaps, twins."""
-    hours = pd.date_range("2012-12-30", "2017-01-02 23:00", freq="h", tz="UTC")
-    number, stamp = np.arange(len(hours)), hours.strftime("%Y-%m-%dT%H:%M:%SZ")
-    series = pd.DataFrame(
-        {
-            "utc_timestamp": stamp,
-            "cet_cest_timestamp": hours.tz_convert("Europe/Berlin").strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "DE_wind_generation_actual": 500.0 + number % 30011,
-            "DE_solar_generation_actual": 1001.0 * (number % 24),
-        }
-    )
-    series.loc[20_000, "DE_solar_generation_actual"] = np.nan
-    series = pd.concat([series.iloc[:7000], series.iloc[6999:]])
-    weather = pd.DataFrame(
-        {
-            "utc_timestamp": stamp,
-            "AT_temperature": 1.5,
-            "DE_temperature": number % 40 - 10.5,
-            "DE_windspeed_10m": 1 + number % 14 / 4,
-            "DE_radiation_diffuse_horizontal": number % 300 / 4,
-            "DE_radiation_direct_horizontal": number % 700 / 8,
-        }
-    )
-    weather.loc[10_000, "DE_temperature"] = np.nan
-    return {opsd.SERIES.file: series, opsd.WEATHER.file: weather}
 
 
 def printed(notebook):
@@ -176,8 +146,8 @@ def test_with_the_raw_files_the_table_is_that_of_the_download_and_the_sample_sta
     sample = (chapter / "germany.csv").read_bytes()
     raw = chapter / "opsd" / "raw"
     raw.mkdir(parents=True)
-    for name, frame in raw_files.items():
-        frame.to_csv(raw / name, index=False)
+    for name, content in raw_files.items():
+        (raw / name).write_bytes(content)
     text = printed(execute(chapter / "make_processed_data.ipynb"))
     made = pd.read_csv(chapter / "opsd" / "germany_final_v2.csv", parse_dates=["utc_timestamp"])
     packages = (opsd.SERIES, opsd.WEATHER)

@@ -7,9 +7,7 @@ import nbformat
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.ensemble import RandomForestRegressor
 from sklearn.metrics import mean_absolute_error
-from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
 
 REFERENCE = re.compile(r'`([\w/]+\.(?:ipynb|py))`(?:\s+\[(\d+)\]|\s+"([^"]+)")?:\s+`([^`]+)`')
 POINT = re.compile(r"^\d+\. \*\*.*?(?=^\d+\. |\Z)", re.MULTILINE | re.DOTALL)
@@ -53,14 +51,14 @@ def text_under(path, heading):
     return found
 
 
-def test_each_point_says_where_it_is_and_in_which_chapter_it_is_mended(points):
+def test_each_point_says_where_it_is_and_in_which_chapter_it_is_fixed(points):
     assert len(points) >= 8
     assert [int(point.split(".")[0]) for point in points] == list(range(1, len(points) + 1))
     for point in points:
-        where, mended = re.split(r"Mended in chapter [23]: ", point.split("Where: ")[1])
+        where, fixed = re.split(r"Fixed in chapter [23]: ", point.split("Where: ")[1])
         # Nothing is left of the places but commas and a full stop, so none escapes the test below by being misspelt.
         assert re.sub(r"[\s,.]", "", REFERENCE.sub("", where)) == "", where
-        assert mended.strip()
+        assert fixed.strip()
 
 
 def test_each_place_holds_what_the_list_quotes_from_it(points, chapter, code_of):
@@ -78,8 +76,8 @@ def test_each_place_holds_what_the_list_quotes_from_it(points, chapter, code_of)
 
 
 def test_what_mends_a_point_is_there(points, root):
-    mending = " ".join(point.split("Mended in chapter")[1] for point in points)
-    names = [name for name in re.findall(r"`([^`]+)`", mending) if "/" in name]
+    fixes = " ".join(point.split("Fixed in chapter")[1] for point in points)
+    names = [name for name in re.findall(r"`([^`]+)`", fixes) if "/" in name]
     assert "3_projects/data" in names
     assert [name for name in names if not (root / name).exists()] == []
 
@@ -137,19 +135,3 @@ def test_the_random_split_flatters_the_forest(chapter, run_cells):
     honest = errors(clone(forest).fit(past[weather], past[targets]), last)
     assert (errors(forest, test) < 0.97 * honest).all()
     assert (errors(forest, test[test.index.year == 2016]) < 0.97 * honest).all()
-
-
-@pytest.mark.slow
-def test_neighbouring_hours_in_the_training_alone_flatter_the_forest_too(chapter, run_cells):
-    names = run_cells(chapter / "model_rf.ipynb", 2)
-    table, weather, targets = names["data"], names["FEATURES"], names["TARGETS"]
-    forest = RandomForestRegressor(n_estimators=16, max_depth=10, random_state=42, n_jobs=-1)
-    weeks = np.arange(len(table)) // 168
-    by_hour, by_week = (
-        np.abs(cross_val_predict(forest, table[weather], table[targets], cv=cv) - table[targets]).mean()
-        for cv in (
-            KFold(5, shuffle=True, random_state=42),
-            list(GroupKFold(5, shuffle=True, random_state=42).split(table, groups=weeks)),
-        )
-    )
-    assert (by_hour < by_week).all()

@@ -1,12 +1,12 @@
 import re
 import shutil
 import subprocess
-import sys
 
 import mlflow
 import pytest
-from processes import process
-from servers import listens
+
+from server.processes import process
+from server.servers import listens
 
 
 @pytest.fixture
@@ -46,10 +46,3 @@ def test_a_project_runs_from_a_git_address(workflow, repository, mlflow_run, tmp
     )
     assert run.data.tags["mlflow.source.git.commit"] == commit.stdout.strip()
     assert run.outputs.model_outputs
-
-
-def test_a_project_folder_stands_alone(workflow, root, tmp_path):
-    shutil.copytree(root / "3_projects" / "lr", tmp_path / "lr", ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, "-m", "mlflow", "run", tmp_path / "lr", "--env-manager", "local"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr

@@ -1,30 +1,64 @@
 """A dashboard beside the running servers, and a browser that watches what its pages do."""
 
+import base64
 import contextlib
 import json
 import os
 import socket
+import socketserver
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow
+import numpy as np
+import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from processes import process
-from servers import get
+
+from dashboard.follower import View
+from forecasting.subject import Column, Subject
+from forecasting.table import HourlyTable
+from server.processes import process
+from server.servers import get
 
 OUTPUT = Path(__file__).resolve().parents[1] / "output" / "dashboard"
 WAIT = 30_000  # milliseconds; a busy machine is no reason to fail
 
+SUBJECT = Subject(
+    "Simulated sample",
+    (Column("solar_GW", "target", "Solar", "GW"), Column("wind_GW", "target", "Wind", "GW")),
+    place="Germany",
+)
+
 expect.set_options(timeout=WAIT)
 
 
-def hang_up(connection: socket.socket) -> None:
-    """End a connection, so that whoever reads from it goes on."""
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
+@pytest.fixture(scope="session")
+def table_of() -> Callable[..., HourlyTable]:
+    """Return a function that makes a table about solar and wind power of a frame that lacks what doesn't matter."""
+
+    def make(frame: pd.DataFrame, subject: Subject = SUBJECT) -> HourlyTable:
+        whole = pd.DataFrame({"repaired": False, "split": "train"}, frame.index)
+        whole[list(frame)] = frame
+        whole.attrs["subject"] = subject.to_dict()
+        return HourlyTable(whole, "table-run", "digest", "1")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def view_of(table_of) -> Callable[..., View]:
+    """Return a function that makes a view of actuals and forecast; by default the model has seen none of the hours."""
+
+    def make(frame: pd.DataFrame, forecast: pd.DataFrame | None = None, seen: np.ndarray | None = None) -> View:
+        seen = np.zeros(len(frame), bool) if seen is None else seen
+        production = SimpleNamespace(version="1", model_uri="models:/m-1", project="rf")
+        return View(production, table_of(frame), frame if forecast is None else forecast, seen)
+
+    return make
 
 
 class Proxy:
@@ -32,23 +66,42 @@ class Proxy:
 
     def __init__(self, target: int):
         """Listen on a free port, and pass everything on to the loopback port ``target``."""
-        self.target, self.open, self.connections = target, True, []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.lock = threading.Lock()
-        self.threads = []
-        self._start(self._accept)
+        self.open, self.ends = True, []
+        proxy = self
 
-    def _start(self, deed, *arguments) -> None:
-        self.threads.append(threading.Thread(target=deed, args=arguments, daemon=True))
-        self.threads[-1].start()
+        class Way(socketserver.BaseRequestHandler):
+            def handle(self):
+                if not proxy.open:
+                    return
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", target)) as server:
+                    proxy.ends += [self.request, server]
+                    back = threading.Thread(target=proxy.pass_on, args=(server, self.request))
+                    back.start()
+                    proxy.pass_on(self.request, server)
+                    back.join()
+
+        self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Way)
+        self.port = self.server.server_address[1]
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
+        self.thread.start()
+
+    def hang_up(self, *ends: socket.socket) -> None:
+        """End connections, so that whoever reads from them goes on."""
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def pass_on(self, one: socket.socket, other: socket.socket) -> None:
+        """Pass on what comes in until one side hangs up; then hang up on both."""
+        with contextlib.suppress(OSError):
+            while content := one.recv(65536):
+                other.sendall(content)
+        self.hang_up(one, other)
 
     def cut(self) -> None:
         """End all connections, and take no new ones."""
         self.open = False
-        with self.lock:
-            for connection in self.connections:
-                hang_up(connection)
+        self.hang_up(*self.ends)
 
     def mend(self) -> None:
         """Take connections again."""
@@ -56,33 +109,10 @@ class Proxy:
 
     def close(self) -> None:
         """End everything."""
-        hang_up(self.listener)
         self.cut()
-        for thread in self.threads:
-            thread.join()
-        for connection in [self.listener, *self.connections]:
-            connection.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                if not self.open:
-                    client.close()
-                    continue
-                # Kept until the end, and closed then: nothing is closed while another thread reads from it.
-                server = socket.create_connection(("127.0.0.1", self.target))
-                with self.lock:
-                    self.connections += [client, server]
-                for one, other in ((client, server), (server, client)):
-                    self._start(self._pass_on, one, other)
-
-    def _pass_on(self, one: socket.socket, other: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while content := one.recv(65536):
-                other.sendall(content)
-        hang_up(one)
-        hang_up(other)
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -94,16 +124,29 @@ def way(workflow, running_servers) -> Iterator[Proxy]:
 
 
 @pytest.fixture(scope="module")
-def address(way, root, free_port, tmp_path_factory) -> Iterator[str]:
+def log(tmp_path_factory) -> Path:
+    """Return the file that the dashboard logs to."""
+    return tmp_path_factory.mktemp("logs") / "dashboard.log"
+
+
+@pytest.fixture(scope="module")
+def address(way, root, free_port, log) -> Iterator[str]:
     """Run the dashboard as the README says, and return where it is."""
     port = free_port()
     env = {**os.environ, "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{way.port}"}
     command = [sys.executable, "dashboard/app.py", "--port", port, "--refresh", "0.5"]
-    log = tmp_path_factory.mktemp("logs") / "dashboard.log"
     with process("The dashboard", command, log, cwd=root, env=env) as dashboard:
         url = f"http://127.0.0.1:{port}"
         dashboard.wait_until(lambda: (answer := get(url + "/health")) and json.loads(answer)["version"], 90)
         yield url
+
+
+@pytest.fixture
+def way_in(address) -> Iterator[Proxy]:
+    """Return the way from a browser to the dashboard."""
+    proxy = Proxy(int(address.rpartition(":")[2]))
+    yield proxy
+    proxy.close()
 
 
 @pytest.fixture(scope="module")
@@ -116,32 +159,35 @@ def browser(chromium) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def look(browser, address):
-    """Return a function that opens a page; no error and no request to another host may come up meanwhile."""
+def open_page(browser) -> Iterator[Callable[..., Page]]:
+    """Return a function that opens an address; no error and no request to another host may come up meanwhile."""
     problems, contexts = [], []
 
-    def watch(tab: Page) -> Page:
-        tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.on("request", lambda request: problems.append(request.url) if not_ours(request.url) else None)
-        return tab
+    def start(url: str, width: int = 1200, height: int = 900, **options) -> Page:
+        ours = ("/".join(url.split("/")[:3]), "data:", "blob:")
 
-    def not_ours(url: str) -> bool:
-        return not url.startswith((address, "data:", "blob:"))
+        def watch(tab: Page) -> None:
+            tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+            tab.on("pageerror", lambda error: problems.append(str(error)))
+            tab.on("request", lambda request: None if request.url.startswith(ours) else problems.append(request.url))
 
-    def open_page(path: str = "/", width: int = 1200, height: int = 900, **options) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        context.on("page", watch)
-        tab = context.new_page()
-        tab.goto(address + path)
+        contexts.append(browser.new_context(viewport={"width": width, "height": height}, **options))
+        contexts[-1].on("page", watch)
+        tab = contexts[-1].new_page()
+        tab.goto(url)
         expect(tab.locator("main h1")).to_be_visible()
         return tab
 
-    yield open_page
+    yield start
     for context in contexts:
         context.close()
     assert problems == []
+
+
+@pytest.fixture
+def look(open_page, address) -> Callable[..., Page]:
+    """Return a function that opens a page of the dashboard beside the running servers."""
+    return lambda path="/", **options: open_page(address + path, **options)
 
 
 @pytest.fixture
@@ -169,3 +215,14 @@ def other_version(production) -> str:
     """Return a version that is not in production; what was there is put back afterwards."""
     versions = mlflow.MlflowClient().search_model_versions("name = 'wind_solar'")
     return next(about.version for about in versions if about.version != production)
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Callable[[dict], np.ndarray]:
+    """Return a function that reads plotly's binary form of numbers."""
+
+    def read(packed: dict) -> np.ndarray:
+        values = np.frombuffer(base64.b64decode(packed["bdata"]), "<f4")
+        return values.reshape([int(size) for size in packed["shape"].split(",")]) if "shape" in packed else values
+
+    return read

@@ -1,66 +1,29 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
-import pytest
+from dashboard.cache import remember
 
-from dashboard.cache import Cache
+VIEW = SimpleNamespace(key="1")
 
 
-def test_what_two_ask_for_at_the_same_time_is_made_once():
-    cache, made, both = Cache(4), [], threading.Barrier(8)
+def test_what_several_ask_for_at_the_same_time_is_made_once_and_holds_up_nothing_else():
+    made, inside, let_go = [], threading.Event(), threading.Event()
 
-    def make() -> object:
-        made.append(1)
+    def compute(view, wait: bool) -> object:
+        made.append(view.key)
+        if wait:
+            inside.set()
+            let_go.wait()
         return object()
 
-    def ask(_) -> object:
-        both.wait()
-        return cache.get("key", make)
-
+    results = remember(4, compute)
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(ask, range(8)))
-    assert len(made) == 1
-    assert len(set(map(id, found))) == 1
-
-
-def test_another_key_is_not_held_up():
-    cache, inside, let_go = Cache(4), threading.Event(), threading.Event()
-
-    def slow() -> str:
-        inside.set()
-        let_go.wait()
-        return "slow"
-
-    with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(cache.get, "one", slow)
+        waiting = [threads.submit(results, VIEW, True) for _ in range(8)]
         inside.wait()
-        assert cache.get("other", lambda: "quick") == "quick"
+        results(VIEW, False)
         let_go.set()
-        assert waiting.result() == "slow"
-
-
-def test_the_result_that_was_used_longest_ago_goes_first():
-    cache, made = Cache(2), []
-    for key in ("a", "b", "a", "c", "a", "b"):
-        cache.get(key, lambda key=key: made.append(key))
-    assert made == ["a", "b", "c", "b"]
-    assert len(cache) == 2
-
-
-def test_a_failure_reaches_all_that_wait_and_is_not_kept():
-    cache, inside, let_go = Cache(2), threading.Event(), threading.Event()
-
-    def fail():
-        inside.set()
-        let_go.wait()
-        raise ValueError("no")
-
-    with ThreadPoolExecutor(2) as threads:
-        one = threads.submit(cache.get, "key", fail)
-        inside.wait()
-        other = threads.submit(cache.get, "key", fail)
-        let_go.set()
-        for waiting in (one, other):
-            with pytest.raises(ValueError, match="no"):
-                waiting.result()
-    assert cache.get("key", lambda: "again") == "again"
+        assert len({id(future.result()) for future in waiting}) == 1
+    assert len(made) == 2
+    results(SimpleNamespace(key="2"), True)
+    assert made == ["1", "1", "2"]

@@ -1,51 +1,52 @@
 """The numbers of the pages on the whole sample and on the whole real data."""
 
-from datetime import date
-from types import SimpleNamespace
-
 import pytest
 from ingest import make_table
 from sklearn.metrics import mean_absolute_error, r2_score
 
-from dashboard import summary
-from dashboard.comparison import calendar_of, compare
-from dashboard.hours import hours_of
-from dashboard.live import View
-from dashboard.ranges import Range
-from report.production import TARGETS
+from dashboard.follower import View
+from dashboard.overview.comparisons import records, repairs, this_year
+from dashboard.predictions.series import measures_of, series_of
+from forecasting.table import HourlyTable
 
 
 @pytest.fixture(scope="module", params=["sample", "real"])
 def view(request, root) -> View:
-    path = (
-        request.getfixturevalue("real_data") if request.param == "real" else root / "1_starting_point" / "germany.csv"
-    )
-    table, _ = make_table(path, 365)
-    predicted = table[TARGETS].shift(1).bfill()  # as the hour before
-    return View(SimpleNamespace(version="1"), table, "a run", predicted)
+    sample = root / "1_starting_point" / "germany.csv"
+    path = request.getfixturevalue("real_data") if request.param == "real" else sample
+    frame, _ = make_table(path, 365)
+    table = HourlyTable(frame, "run", "digest", "1")
+    forecast = frame[table.targets].shift(1).bfill()  # as the hour before
+    return View(None, table, forecast, table.seen_by(None))
 
 
 def test_the_errors_of_each_year_are_those_of_its_recorded_hours(view):
-    hours = hours_of(view)
-    for year in view.table.index.year.unique():
-        shown = Range(date(year, 1, 1), date(year, 12, 31))
-        found = compare(hours, shown, calendar_of(hours, year))
-        rows = view.table[(view.table.index.year == year) & ~view.table["repaired"]]
-        for target in TARGETS:
-            predicted = view.predicted.loc[rows.index, target]
-            assert found.measures[target]["hours"] == len(rows)
-            assert found.measures[target]["mae"] == pytest.approx(mean_absolute_error(rows[target], predicted))
-            assert found.measures[target]["r2"] == pytest.approx(r2_score(rows[target], predicted))
+    series, frame = series_of(view), view.table.frame
+    for year in frame.index.year.unique():
+        rows = frame[(frame.index.year == year) & ~frame["repaired"]]
+        for target, hours in series.items():
+            forecast, measures = view.forecast.loc[rows.index, target.name], measures_of(hours.loc[str(year)])
+            assert measures["hours"] == len(rows)
+            assert measures["mae"] == pytest.approx(mean_absolute_error(rows[target.name], forecast))
+            assert measures["r2"] == pytest.approx(r2_score(rows[target.name], forecast))
+
+
+def test_the_climatology_of_a_week_knows_the_years_before_it_only(view):
+    frame = view.table.frame
+    for target, hours in series_of(view).items():
+        week = hours.loc["2015-07-27":"2015-08-02", "climatology"]
+        for time in week.index[[0, 12, 167]]:
+            past = frame[
+                (frame.index.year < 2015) & (frame.index.month == time.month) & (frame.index.hour == time.hour)
+            ]
+            assert week[time] == pytest.approx(past[target.name].mean())
 
 
 def test_records_and_repairs_are_those_of_the_table(view):
-    recorded = view.table[~view.table["repaired"]]
-    values = [record.value for record in summary.records(view.table)]
-    for target in TARGETS:
-        assert any(value == pytest.approx(recorded[target].max()) for value in values)
-    repairs = summary.repairs(view.table)
-    assert repairs["hours"].sum() == len(view.table)
-    assert repairs["repaired"].sum() == view.table["repaired"].sum()
-    assert summary.this_year(view.table["wind_GW"]).value == pytest.approx(
-        view.table.loc[view.table.index.year == view.table.index[-1].year, "wind_GW"].mean()
-    )
+    frame = view.table.frame
+    values = [record.value for record in records(view.table.actuals(), view.targets)]
+    for target in view.table.targets:
+        assert any(value == pytest.approx(frame.loc[~frame["repaired"], target].max()) for value in values)
+        of_year = frame.loc[frame.index.year == frame.index[-1].year, target]
+        assert this_year(frame[target]).value == pytest.approx(of_year.mean())
+    assert repairs(frame)[["hours", "repaired"]].sum().tolist() == [len(frame), frame["repaired"].sum()]

@@ -3,54 +3,39 @@ import pandas as pd
 import pytest
 
 from report import verdict
-from report.facts import measure
-from report.production import TARGETS
+from report.report_inputs import prepare
 from report.week import complete_weeks, first_hour, hours_of
+from report.week_statistics import week_statistics
 
 WEEK = first_hour("2016-W20")
 
 
-def levels(basis, start=WEEK) -> list[str]:
-    return [power.judgement.level for power in measure(basis, start).powers]
+def spoil(table, make_inputs, factor: float):
+    """Return the inputs of a model whose error for wind is a multiple of the usual one in one week."""
+    inputs = make_inputs(table)
+    model, week = inputs.production.model, hours_of(table.frame, WEEK).index
+    error = model.power.loc[week, "wind_GW"] - table.frame.loc[week, "wind_GW"]
+    usual = week_statistics(inputs, WEEK).targets[1].judgement
+    model.power.loc[week, "wind_GW"] = table.frame.loc[week, "wind_GW"] + error * factor / usual.ratio
+    return prepare(table, inputs.production)
 
 
-def spoil(table, basis_of, factor: float, start=WEEK):
-    """Return the basis of a model that is wrong by so many times more than usual in one week, for wind."""
-    basis = basis_of(table)
-    model = basis.source.production.model
-    week = hours_of(table, start).index
-    error = model.power.loc[week, "wind_GW"] - table.loc[week, "wind_GW"]
-    usual = measure(basis, start).powers[1].judgement
-    model.power.loc[week, "wind_GW"] = table.loc[week, "wind_GW"] + error * factor / usual.ratio
-    from report.basis import prepare
-
-    return prepare(basis.source)
-
-
-def test_the_verdict_grows_worse_with_the_error_and_names_its_limits(table, make_basis):
-    found = []
+def test_the_verdict_grows_worse_with_the_error_the_worse_target_decides_and_a_bad_week_does_not_hide_itself(
+    table, make_inputs
+):
+    levels, limits = [], []
     for factor in (1.0, 1.5, 6.0):
-        judgement = measure(spoil(table, make_basis, factor), WEEK).powers[1].judgement
-        found.append(judgement.level)
-        assert judgement.watch < judgement.act
-        assert (judgement.ratio > judgement.watch) == (judgement.level != verdict.AS_EXPECTED)
-        assert (judgement.ratio > judgement.act) == (judgement.level == verdict.ACT)
-    assert found[0] == verdict.AS_EXPECTED
-    assert found[2] == verdict.ACT
-
-
-def test_the_worse_target_decides(table, make_basis):
-    facts = measure(spoil(table, make_basis, 6.0), WEEK)
-    assert [power.judgement.level for power in facts.powers] == [verdict.AS_EXPECTED, verdict.ACT]
-    assert facts.verdict == verdict.ACT
+        week = week_statistics(spoil(table, make_inputs, factor), WEEK)
+        solar, wind = (one.judgement for one in week.targets)
+        assert (wind.ratio > wind.watch) == (wind.level != verdict.AS_EXPECTED)
+        assert (wind.ratio > wind.act) == (wind.level == verdict.ACT)
+        levels.append(wind.level)
+        limits.append(wind.watch)
+    assert (levels[0], levels[2]) == (verdict.AS_EXPECTED, verdict.ACT)
+    assert (solar.level, week.verdict) == (verdict.AS_EXPECTED, verdict.ACT)
+    assert limits[2] == pytest.approx(limits[0], rel=0.1)
     assert verdict.worst([verdict.UNJUDGED, verdict.AS_EXPECTED]) == verdict.AS_EXPECTED
     assert verdict.worst([verdict.WATCH, verdict.UNJUDGED]) == verdict.WATCH
-
-
-def test_a_bad_week_is_not_part_of_what_it_is_compared_with(table, make_basis):
-    good, bad = make_basis(table), spoil(table, make_basis, 6.0)
-    before, after = (measure(basis, WEEK).powers[1].judgement for basis in (good, bad))
-    assert after.watch == pytest.approx(before.watch, rel=0.1)
 
 
 def test_an_error_is_worth_less_where_such_hours_always_go_wrong():
@@ -62,50 +47,32 @@ def test_an_error_is_worth_less_where_such_hours_always_go_wrong():
     error = pd.Series(np.where(strong, 2.0, 0.2) * chance.uniform(0.8, 1.2, len(index)), index)
     starts = pd.Series(index[0] + (index - index[0]) // pd.Timedelta("7D") * pd.Timedelta("7D"), index)
     reference = verdict.make_reference(predicted, error, pd.Series(True, index), starts)
-    found = [verdict.judge(reference, start, error[starts == start]) for start in starts.unique()]
-    assert [round(one.usual, 1) for one in found[:2]] == [0.2, 2.0]
-    assert max(one.ratio for one in found) < 1.2
+    judged = [verdict.judge(reference, start, error[starts == start]) for start in starts.unique()]
+    assert [round(one.usual, 1) for one in judged[:2]] == [0.2, 2.0]
+    assert max(one.ratio for one in judged) < 1.2
     weak = starts.unique()[0]
     assert verdict.judge(reference, weak, 2 * error[starts == weak]).level == verdict.ACT
 
 
-def test_too_few_recorded_hours_and_too_short_a_holdout_are_not_judged(table, make_table, make_basis):
-    table.loc[hours_of(table, WEEK).index[:90], "repaired"] = True
-    facts = measure(make_basis(table), WEEK)
-    assert facts.verdict == verdict.UNJUDGED
-    assert "only 78 were recorded; at least 84 are needed" in facts.powers[0].judgement.why
-    short = make_basis(make_table("2016-01-01", "2016-06-30 23:00", "2016-05-30"))
-    facts = measure(short, first_hour("2016-W24"))
-    assert facts.verdict == verdict.UNJUDGED
-    assert "the holdout has only 4 other weeks to compare with; at least 8 are needed" in facts.powers[1].judgement.why
+def test_too_few_hours_too_short_a_holdout_and_a_model_without_errors_are_not_judged(table, make_table, make_inputs):
+    short = make_inputs(make_table("2016-01-01", "2016-06-30 23:00", "2016-05-30"))
+    week = week_statistics(short, first_hour("2016-W24"))
+    assert week.verdict == verdict.UNJUDGED
+    assert "the holdout has only 4 other weeks to compare with; at least 8 are needed" in week.targets[1].judgement.why
+    inputs = make_inputs(table)
+    inputs.production.model.power[table.targets] = table.frame[table.targets]
+    assert week_statistics(prepare(table, inputs.production), WEEK).verdict == verdict.UNJUDGED
+    table.frame.loc[hours_of(table.frame, WEEK).index[:90], "repaired"] = True
+    week = week_statistics(make_inputs(table), WEEK)
+    assert week.verdict == verdict.UNJUDGED
+    assert "only 78 were recorded; at least 84 are needed" in week.targets[0].judgement.why
 
 
-def test_a_model_without_any_error_is_not_judged(table, make_basis):
-    from report.basis import prepare
-
-    basis = make_basis(table)
-    basis.source.production.model.power[TARGETS] = table[TARGETS]
-    assert measure(prepare(basis.source), WEEK).verdict == verdict.UNJUDGED
-
-
-def test_few_weeks_of_a_holdout_are_a_reason_to_act(table, make_basis):
+def test_few_weeks_of_a_holdout_are_a_reason_to_act(table, make_inputs):
     """The model is as good as ever in all of them; the rule names one week in ten and one in a hundred."""
-    basis = make_basis(table)
-    weeks = [start for start in complete_weeks(table.index) if start.year == 2016]
-    found = pd.Series([measure(basis, start).verdict for start in weeks]).value_counts()
-    assert found.get(verdict.WATCH, 0) <= 0.25 * len(weeks)
-    assert found.get(verdict.ACT, 0) <= 0.06 * len(weeks)
-
-
-def test_a_forecast_is_compared_with_persistence_and_climatology_of_the_same_hours(table, make_basis):
-    basis = make_basis(table)
-    for power in measure(basis, WEEK).powers:
-        week = table.loc[WEEK : WEEK + pd.Timedelta("167h"), power.target]
-        before = table.loc[WEEK - pd.Timedelta("1D") : WEEK + pd.Timedelta("143h"), power.target]
-        assert power.naive["persistence"] == pytest.approx(np.abs(week.to_numpy() - before.to_numpy()).mean())
-        past = table[table["split"] == "train"]
-        error = [
-            abs(value - past.loc[(past.index.month == at.month) & (past.index.hour == at.hour), power.target].mean())
-            for at, value in week.items()
-        ]
-        assert power.naive["climatology"] == pytest.approx(np.mean(error))
+    inputs = make_inputs(table)
+    starts = [start for start in complete_weeks(table.frame.index) if start.year == 2016]
+    weeks = [week_statistics(inputs, start) for start in starts]
+    errors = [verdict.worst([one.judgement.level for one in week.targets]) for week in weeks]
+    assert errors.count(verdict.WATCH) <= 0.25 * len(weeks)
+    assert [week.verdict for week in weeks].count(verdict.ACT) <= 0.06 * len(weeks)

@@ -6,10 +6,10 @@ It is loaded where the package ``tests`` is theirs.
 import argparse
 from pathlib import Path
 
-import ftpserver
 from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
 
 import tests
+from server import ftpserver
 
 PORTS = range(30000, 31000)  # the default of --passive-ports
 

@@ -1,19 +1,27 @@
 """Ask how far a learner has come: the list, its hints, --watch, and the same as pytest."""
 
-import importlib.util
+import contextlib
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-import check
 import mlflow
+import numpy as np
+import pandas as pd
 import pytest
-import servers
-import steps
+from learner import Learner
+from sklearn.dummy import DummyClassifier
+from stores import until
+
+from server import check, servers, steps
 
 SCRIPT = Path(servers.__file__).with_name("check.py")
 LINE = re.compile(r"^  (done|not yet|skipped) +(\d+)\. ", re.MULTILINE)
@@ -37,26 +45,14 @@ def test_all_is_well_where_both_servers_run(running_servers):
     assert "2 of 2 steps are done." in done.stdout
 
 
-@pytest.mark.parametrize("chapter", [(), ("exercise",)])
-def test_a_server_that_is_away_is_the_only_thing_that_is_said_with_the_next_command(chapter, free_port):
-    start = time.monotonic()
-    done = run(*chapter, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
-    assert time.monotonic() - start < 30
+def test_a_server_that_is_away_is_the_only_thing_that_is_said_with_the_next_command(free_port):
+    done = run("exercise", MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
     assert done.returncode == 1
     assert LINE.findall(done.stdout) == [("done", "1"), ("not yet", "2")]
     assert "does not answer" in done.stdout
     assert "python workshop.py servers" in done.stdout
     assert "Nothing else can be looked at before that." in done.stdout
     assert "Traceback" not in done.stderr
-
-
-def test_the_port_of_the_mlflow_server_is_enough(free_port):
-    port = free_port()
-    env = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"} | {
-        "MLFLOW_PORT": f"{port}"
-    }
-    done = subprocess.run([sys.executable, SCRIPT], env=env, capture_output=True, text=True, timeout=60, check=False)
-    assert f"http://127.0.0.1:{port}" in done.stdout
 
 
 @pytest.mark.parametrize("code", ["raise ImportError('broken on purpose')", "other_name = 1"])
@@ -74,20 +70,20 @@ def test_a_plugin_that_does_not_load_is_found_out_though_mlflow_goes_on_without_
 # The list
 
 
-def found(title: str, status: str, text: str = "", line: str = "", **more) -> check.Found:
+def result(title: str, status: str, text: str = "", line: str = "", **more) -> check.Result:
     step = check.Step(more.pop("chapter", "2"), title, lambda client: None, more.pop("ending", ""))
-    return check.Found(step, status, text, line, **more)
+    return check.Result(step, status, text, line, **more)
 
 
 def test_a_hint_stands_at_all_that_is_wrong_and_at_the_first_thing_missing():
     texts = check.write(
         [
-            found("A", "done", "remark"),
-            found("B", "not yet", "first hint", "type this\nand that"),
-            found("C", "not yet", "second hint"),
-            found("D", "not yet", "third hint", wrong=True),
-            found("E", "not yet", "third hint", wrong=True),
-            found("F", "not yet", "fourth hint", chapter="3"),
+            result("A", "done", "remark"),
+            result("B", "not yet", "first hint", "type this\nand that"),
+            result("C", "not yet", "second hint"),
+            result("D", "not yet", "third hint", wrong=True),
+            result("E", "not yet", "third hint", wrong=True),
+            result("F", "not yet", "fourth hint", chapter="3"),
         ]
     )
     assert list(texts.values()) == [
@@ -104,20 +100,16 @@ def test_a_hint_stands_at_all_that_is_wrong_and_at_the_first_thing_missing():
 def test_sentences_fit_into_the_terminal_and_commands_stay_whole(columns, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))
     command = "mlflow run 3_projects/data --env-manager local --experiment-name predicting_wind_solar"
-    texts = check.write([found("Title " * 20, "done", "word " * 30), found("B", "not yet", "hint " * 40, command)])
+    texts = check.write([result("Title " * 20, "done", "word " * 30), result("B", "not yet", "hint " * 40, command)])
     lines = "\n".join(texts.values()).splitlines()
     assert max(len(line) for line in lines if command not in line) < columns
     assert sum(line.strip() == command for line in lines) == 1
 
 
-def test_what_a_chapter_says_at_its_end_is_said_only_when_all_of_it_is_done():
-    first, last = found("A", "done"), found("B", "done", ending="Solved. See solution.ipynb.")
-    assert "Solved. See solution.ipynb." in "".join(check.write([first, last]).values())
-    for status in ("done", "skipped"):
-        assert "Solved" not in "".join(check.write([found("A", "not yet", "hint"), found(*"B", status)]).values())
-    unfinished = check.Found(last.step, "not yet", "hint")
-    assert "Solved" not in "".join(check.write([first, unfinished]).values())
-    assert "Solved" not in "".join(check.write([found("A", "not yet", "hint"), last]).values())
+@pytest.mark.parametrize(("first", "last"), [("done", "done"), ("done", "not yet"), ("not yet", "done")])
+def test_what_a_chapter_says_at_its_end_is_said_only_when_all_of_it_is_done(first, last):
+    texts = check.write([result("A", first), result("B", last, ending="Solved. See solution.ipynb.")])
+    assert ("Solved. See solution.ipynb." in "".join(texts.values())) == (first == last == "done")
 
 
 def test_every_step_of_every_chapter_has_a_title_of_its_own_that_fits_into_a_line():
@@ -135,30 +127,6 @@ def test_the_list_goes_through_all_chapters_and_gives_a_hint_for_each(running_se
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"), [(["fly"], "invalid choice: 'fly'"), (["--fast"], "unrecognized arguments: --fast")]
-)
-def test_what_it_does_not_know_gives_the_usage_and_status_2(arguments, words):
-    done = run(*arguments)
-    assert done.returncode == 2
-    assert done.stderr.startswith("usage: python workshop.py check [-h] [--watch] [CHAPTER]")
-    assert words in done.stderr
-
-
-def test_the_door_hands_chapter_and_options_over(root, monkeypatch):
-    spec = importlib.util.spec_from_file_location("door", root / "workshop.py")
-    door = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(door)
-    monkeypatch.delenv("MLFLOW_FTP_PASSWORD", raising=False)
-    called = []
-    monkeypatch.setattr(door, "become", lambda command, env: called.append((command, env)))
-    options = door.parse(["check", "exercise", "--watch"])
-    options.function(options)
-    [(command, env)] = called
-    assert command[1:] == [SCRIPT, "exercise", "--watch"]
-    assert env["MLFLOW_FTP_PASSWORD"] == "12345"
-
-
 def test_mlflow_that_cannot_be_asked_is_said_in_a_line():
     def fails(client):
         raise mlflow.MlflowException("API request failed\nwith a long story")
@@ -173,7 +141,6 @@ def test_mlflow_that_cannot_be_asked_is_said_in_a_line():
 @pytest.mark.parametrize(
     ("wanted", "name"),
     [
-        ("notebook-type", "notebook_type"),
         ("notebook-type", "NotebookType"),
         ("notebook-type", "notebok-type"),
         ("Tracking-Exercise", "tracking exercise"),
@@ -186,10 +153,86 @@ def test_a_name_that_was_meant_is_recognized(wanted, name):
     assert steps.similar(wanted, ["other", name, "more"], also=["n_estimators"]) == name
 
 
-@pytest.mark.parametrize("name", ["linreg-autolog", "rf-64-depth-10", "loss", "x"])
+@pytest.mark.parametrize("name", ["linreg-autolog", "rf-64-depth-10", "chapter_2", "loss", "x"])
 def test_a_name_that_was_not_meant_is_left_alone(name):
-    for wanted in ("linreg", "rf-64", "rmse_solar_GW", "accuracy"):
+    for wanted in ("linreg", "rf-64", "rmse_solar_GW", "accuracy", "chapter_3"):
         assert steps.similar(wanted, [name]) is None
+
+
+# All is done, and stays done
+
+
+@contextlib.contextmanager
+def answering(path: str, answer: dict, port: int) -> Iterator[None]:
+    """Let a program answer there, as the dashboard and a served model do."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.path == path else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", port), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield
+        server.shutdown()
+
+
+def do_the_exercise() -> None:
+    """Do what its eleven tasks ask for, on the servers that the environment names."""
+    flowers = pd.DataFrame({"sepal_length": [6.0, 5.7]})
+    mlflow.set_experiment("Tracking-Exercise")
+    with mlflow.start_run():
+        mlflow.set_tag("notebook-type", "exercise")
+        mlflow.log_param("num_trees", 50)
+        mlflow.log_metrics({"accuracy": 0.9, "spark_identical": 1.0})
+        for folder in ("input_data", "output_data"):
+            mlflow.log_text("6.0,1", f"{folder}/flowers.csv")
+        logged = mlflow.sklearn.log_model(
+            DummyClassifier().fit(flowers, [2, 1]),
+            name="model",
+            signature=mlflow.models.infer_signature(flowers, np.array([2, 1])),
+            pip_requirements=["scikit-learn"],
+        )
+    version = mlflow.register_model(logged.model_uri, "IrisModel").version
+    mlflow.MlflowClient().set_registered_model_alias("IrisModel", "staging", version)
+
+
+@pytest.mark.slow
+def test_the_check_ends_0_when_all_is_done_and_after_all_servers_were_stopped_and_started_again(
+    tmp_path, login, free_port, monkeypatch
+):
+    exercise, dashboard, ftp, tracking = (free_port() for _ in range(4))
+    address = f"http://127.0.0.1:{tracking}"
+    for name, value in (("EXERCISE_PORT", exercise), ("DASHBOARD_PORT", dashboard), ("MLFLOW_TRACKING_URI", address)):
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "")  # set by MLflow too, and given back after the test
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
+    with servers.servers(tmp_path, tmp_path / "logs", ftp, tracking):
+        learner = Learner(tmp_path, address)
+        learner.do_chapter_2()
+        learner.do_chapter_3()
+        do_the_exercise()
+        before = run()
+        assert before.returncode == 1
+        assert before.stdout.count("not yet") == 2, before.stdout  # a served model, and the dashboard
+        health = {"version": "1", "mlflow": address, "problem": None}
+        with answering("/invocations", {"predictions": [2, 1]}, exercise), answering("/health", health, dashboard):
+            done = run()
+            assert done.returncode == 0, done.stdout
+            assert "seen on" not in done.stdout
+    with servers.servers(tmp_path, tmp_path / "logs", ftp, tracking):
+        after = run()
+    assert after.returncode == 0, after.stdout
+    assert after.stdout.count("seen on") == 2
 
 
 # --watch
@@ -207,27 +250,23 @@ def test_watch_prints_a_step_again_only_when_it_changes_and_ctrl_c_is_a_good_end
     env = os.environ | {"EXERCISE_PORT": str(free_port())}
     client = mlflow.MlflowClient()
 
-    def until(words: str) -> str:
-        deadline = time.monotonic() + 30
-        while words not in (text := output.read_text()):
-            assert time.monotonic() < deadline, text
-            assert watch.poll() is None, text
-            time.sleep(0.1)
-        return text
+    def says(words: str) -> str:
+        until(lambda: words in output.read_text(), 30)
+        return output.read_text()
 
     with output.open("w") as file:
         command = [sys.executable, SCRIPT, "exercise", "--watch"]
         watch = subprocess.Popen(command, env=env, stdout=file, stderr=subprocess.STDOUT)
     try:
-        first = until("0 of 11 steps are done.")
+        first = says("0 of 11 steps are done.")
         experiment = client.create_experiment("Tracking-Exercise")
         try:
             run_id = client.create_run(experiment, run_name="mine").info.run_id
-            until("notebook-type")
-            second = until("`mine`")[len(first) :]
+            says("notebook-type")
+            second = says("`mine`")[len(first) :]
             client.set_tag(run_id, "notebook-type", "exercise")
             time.sleep(2 * check.PAUSE)
-            third = until("done      2.")[len(first) + len(second) :]
+            third = says("done      2.")[len(first) + len(second) :]
         finally:
             client.rename_experiment(experiment, f"test {experiment}")
             client.delete_experiment(experiment)
@@ -248,24 +287,20 @@ def test_watch_prints_a_step_again_only_when_it_changes_and_ctrl_c_is_a_good_end
 # The same as pytest
 
 
-def pytest_of(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    """Run the steps as tests."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "server/check_pytest.py", *arguments]
-    # Where CI is set, pytest repeats each message in its summary.
-    env = {name: value for name, value in os.environ.items() if name != "CI"} | environment
-    return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=120, check=False)
-
-
 def test_the_same_checks_are_a_pytest_file(running_servers, root, free_port):
-    ports = {"EXERCISE_PORT": str(free_port()), "DASHBOARD_PORT": str(free_port())}
-    done = pytest_of(root, "-k", "servers or exercise", **ports)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "server/check_pytest.py", "-k"]
+    # Where CI is set, pytest repeats each message in its summary.
+    env = {name: value for name, value in os.environ.items() if name != "CI"} | {"EXERCISE_PORT": str(free_port())}
+    away = env | {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}"}
+    done, alone = (
+        subprocess.run(
+            [*command, "servers or exercise"], cwd=root, env=each, capture_output=True, text=True, timeout=120
+        )
+        for each in (env, away)
+    )
     assert done.returncode == 1
     assert "11 failed, 2 passed" in done.stdout
     assert "The experiment `Tracking-Exercise` has no run. Do task 1." in done.stdout
     assert "Traceback" not in done.stdout
-
-
-def test_as_pytest_too_a_server_that_is_away_is_said_once(root, free_port):
-    done = pytest_of(root, "-k", "servers or exercise", MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
-    assert done.stdout.count("does not answer") == 1
-    assert done.stdout.count("The servers come first: python workshop.py check servers") == 11
+    assert alone.stdout.count("does not answer") == 1
+    assert alone.stdout.count("The servers come first: python workshop.py check servers") == 11

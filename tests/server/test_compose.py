@@ -21,9 +21,8 @@ def compose() -> dict:
     return yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("schema", ["vendor.compose-spec"])
-def test_the_file_is_as_the_published_schema_wants_it(schema):
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, COMPOSE]
+def test_the_file_is_as_the_published_schema_wants_it():
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -37,14 +36,10 @@ def test_docker_compose_can_read_the_file_with_the_example_s_settings_and_not_wi
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == status, done.stderr
     if status == 0:
-        read = yaml.safe_load(done.stdout)["services"]
-        assert len(read) == 6
-        # Version 1 writes a port as text, version 2 as its parts.
-        first = read["ftp"]["ports"][0]
-        assert first == "0.0.0.0:2121:2121/tcp" or (first["host_ip"], first["published"]) == ("0.0.0.0", "2121")
-        assert (
-            read["mlflow"]["environment"]["MLFLOW_DEFAULT_ARTIFACT_ROOT"] == "ftps://mlflow.example.org:2121/artifacts"
-        )
+        services = yaml.safe_load(done.stdout)["services"]
+        assert len(services) == 6
+        address = services["mlflow"]["environment"]["MLFLOW_DEFAULT_ARTIFACT_ROOT"]
+        assert address == "ftps://mlflow.example.org:2121/artifacts"
 
 
 def test_every_setting_is_explained_in_the_example_and_every_variable_on_the_page(compose):
@@ -58,48 +53,26 @@ def test_every_setting_is_explained_in_the_example_and_every_variable_on_the_pag
             assert re.search(rf"\b{name}\b", page), name
 
 
-def test_images_have_a_version(compose):
-    images = {service["image"] for service in compose["services"].values()}
-    images |= set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE))
-    assert len(images) == 4
-    for image in images:
-        assert re.fullmatch(r"[a-z-]+:\d[\w.-]*", image), image
-    targets = {service["build"]["target"] for service in compose["services"].values() if "build" in service}
-    assert targets == set(re.findall(r" AS (\w+)$", DOCKERFILE, re.MULTILINE))
-
-
 def test_the_image_has_the_project_s_versions_of_what_it_installs(root):
     packages = re.search(r"--constraint versions\.txt \\\n +(.*) \\", DOCKERFILE)[1].replace('"', "").split()
     direct = (root / "requirements.in").read_text(encoding="utf-8")
-    assert "./mlflow-ftp" in packages
+    assert "./server/mlflow-ftp" in packages
     for package in packages:
-        assert package == "./mlflow-ftp" or f"\n{package}==" in direct
+        assert package == "./server/mlflow-ftp" or f"\n{package}==" in direct
 
 
 def test_the_images_get_what_they_need_and_no_secret_and_no_state(tmp_path):
-    kept = {
-        "requirements.txt",
-        "3_projects/rf/MLproject",
-        "dashboard/serve.py",
-        "server/compose/with_secrets.sh",
-        "server/jupyter/labconfig/page_config.json",
-        "server/mlflow-ftp/pyproject.toml",
-    }
-    left = {".git/config", ".venv/bin/python", "server/.env", "report/.env", "server/compose/secrets/key.pem"}
-    left |= {"server/ftp_tls/key.pem", "server/basic_auth.db", "certificate.pem"}
-    left |= {"server/mlruns.db", "server/mlruns.db-wal", "server/ftp_root/artifacts/1/model", "server/logs/mlflow.log"}
-    left |= {"server/reports/week.html", "3_projects/rf/mlruns/0/meta.yaml", "1_starting_point/opsd/germany.csv"}
-    left |= {
-        "backups/monday/mlruns.db",
-        "report/output/page.html",
-        "3_projects/stock/output/scored.csv",
-        "dashboard/answers/weather.json",
-        "tests/conftest.py",
-    }
-    for name in kept | left:
+    kept = "requirements.txt pyproject.toml LICENSE forecasting/errors.py 3_projects/rf/MLproject dashboard/serve.py "
+    kept += "server/compose/with_secrets.sh server/jupyter/labconfig/page_config.json server/mlflow-ftp/pyproject.toml"
+    left = ".git/config .venv/bin/python server/.env report/.env server/compose/secrets/key.pem server/ftp_tls/key.pem "
+    left += "server/basic_auth.db certificate.pem server/mlruns.db server/mlruns.db-wal server/logs/mlflow.log "
+    left += "server/ftp_root/artifacts/1/model server/reports/week.html 3_projects/rf/mlruns/0/meta.yaml "
+    left += "1_starting_point/opsd/germany.csv backups/monday/mlruns.db report/output/page.html tests/conftest.py "
+    left += "3_projects/stock/output/scored.csv dashboard/answers/weather.json"
+    for name in [*kept.split(), *left.split()]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert context(tmp_path) == kept
+    assert context(tmp_path) == set(kept.split())
 
 
 def test_nothing_is_reachable_from_outside_unless_the_user_says_so(compose):
@@ -123,7 +96,9 @@ def test_secrets_come_from_files_only(compose):
         assert not re.search(r"://[^/\s]*:[^/\s]*@", json.dumps(service)), "no password is in an address"
 
 
-def test_every_service_is_watched_restarted_and_not_root(compose):
+def test_every_service_is_watched_restarted_and_not_root_and_what_outlives_it_is_in_a_volume(compose):
+    used = {volume.split(":")[0] for service in compose["services"].values() for volume in service.get("volumes", [])}
+    assert used == set(compose["volumes"]) == {"database", "artifacts", "notebooks"}
     for name, service in compose["services"].items():
         assert service["user"] == "1000:1000"
         assert service["cap_drop"] == ["ALL"]
@@ -132,11 +107,6 @@ def test_every_service_is_watched_restarted_and_not_root(compose):
         else:
             assert service["healthcheck"]["test"][0] == "CMD", name
             assert service["restart"] == "unless-stopped"
-
-
-def test_what_outlives_its_container_is_in_a_volume(compose):
-    used = {volume.split(":")[0] for service in compose["services"].values() for volume in service.get("volumes", [])}
-    assert used == set(compose["volumes"]) == {"database", "artifacts", "notebooks"}
 
 
 def test_containers_have_the_settings_of_the_page(compose):

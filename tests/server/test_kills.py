@@ -15,10 +15,11 @@ from pathlib import Path
 import mlflow
 import psutil
 import pytest
-import servers
 from clients import FAILED, forked, log_and_register, upload, upload_with_stock_client
 from mlflow_ftp import FTPArtifactRepository
-from processes import Process, child_environment
+from stores import SCRIPT, started, until
+
+from server import servers
 
 pytestmark = pytest.mark.slow
 PARTIAL = re.compile(r"\.partial-[0-9a-f]{32}")
@@ -34,48 +35,28 @@ class Store:
         self.start()
 
     def start(self) -> None:
-        script = Path(servers.__file__).with_name("ftpserver.py")
-        command = [sys.executable, script, "--port", self.port, "--root", self.root]
-        self.process = Process("The artifact store", command, self.log, env=child_environment())
-        until(lambda: servers.listens(self.port) or self.process.popen.poll() is not None)
-        assert self.process.popen.poll() is None, self.log.read_text()
+        command = [sys.executable, SCRIPT, "--port", self.port, "--root", self.root]
+        self.process = started(command, self.log, lambda: servers.listens(self.port))
 
     def kill(self) -> None:
-        self.process.popen.kill()
-        self.process.popen.wait()
+        self.process.kill()
+        self.process.wait()
 
     def serves_others(self) -> bool:
         """Return whether anybody but this process has a connection to the server."""
         ours = {connection.laddr.port for connection in psutil.Process().net_connections("tcp")}
-        of_server = psutil.Process(self.process.popen.pid).net_connections("tcp")
+        of_server = psutil.Process(self.process.pid).net_connections("tcp")
         return any(connection.raddr and connection.raddr.port not in ours for connection in of_server)
-
-    def digests(self, folder: str) -> dict[str, str]:
-        """Return the digests of what lies under final names in a folder, without asking the server."""
-        return digests(self.root / folder)
 
     def unfinished(self, folder: str) -> bool:
         """Return whether an upload to a folder has begun, and its largest file has not arrived."""
         return (self.root / folder).exists() and not (self.root / folder / "model.pkl").exists()
 
 
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.005)
-
-
 def digests(folder: Path) -> dict[str, str]:
+    """Return the digests of what lies under final names in a folder, without asking the server."""
     files = [path for path in folder.rglob("*") if path.is_file() and not PARTIAL.fullmatch(path.name)]
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def listed(client: FTPArtifactRepository, folder: str) -> set[str]:
-    """Return what a client sees below a folder."""
-    infos = client.list_artifacts(folder)
-    below = [listed(client, info.path) for info in infos if info.is_dir]
-    return {info.path.removeprefix("model/") for info in infos if not info.is_dir}.union(*below)
 
 
 def begin(deed: Callable, *arguments) -> multiprocessing.Process:
@@ -99,6 +80,12 @@ def undisturbed(deed: Callable, *arguments) -> float:
     return time.monotonic() - start
 
 
+def moments(count: int, seconds: float) -> Iterator[tuple[int, float]]:
+    """Return numbered moments, spread evenly and at random over some seconds."""
+    chance = random.Random(count)
+    return ((number, (number + chance.random()) / count * seconds) for number in range(count))
+
+
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch) -> None:
     monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -108,7 +95,7 @@ def quiet(monkeypatch) -> None:
 def store(tmp_path, free_port, login) -> Iterator[Store]:
     up = Store(tmp_path, free_port())
     yield up
-    up.process.stop()
+    up.kill()
     shutil.rmtree(up.root)
 
 
@@ -124,67 +111,47 @@ def source(tmp_path) -> Path:
     return tmp_path / "source"
 
 
-def duration(deed: Callable, store: Store, source: Path) -> float:
-    """Return how many seconds an upload takes if nobody disturbs it."""
-    return statistics.median(undisturbed(deed, store.address, source, f"undisturbed{number}") for number in range(5))
-
-
-def moments(count: int, seconds: float) -> Iterator[tuple[int, float]]:
-    """Return numbered moments, spread evenly and at random over some seconds."""
-    chance = random.Random(count)
-    return ((number, (number + chance.random()) / count * seconds) for number in range(count))
-
-
 def look(store: Store, source: Path, folder: str) -> None:
     """See on the disk and through a client that what has a final name is whole, and that going on needs no repair."""
-    sent = digests(source)
-    found = store.digests(f"{folder}/model")
-    assert found.items() <= sent.items()
+    sent, stored = digests(source), digests(store.root / folder / "model")
+    assert stored.items() <= sent.items()
     client = FTPArtifactRepository(f"{store.address}/{folder}")
-    assert listed(client, "model") == set(found)
-    if found:
+    if stored:
         got = Path(client.download_artifacts("model"))
-        assert digests(got) == found
+        assert digests(got) == stored
         shutil.rmtree(got)
     client.log_artifacts(str(source), "model")
-    assert store.digests(f"{folder}/model") == sent
+    assert digests(store.root / folder / "model") == sent
     shutil.rmtree(store.root / folder)
 
 
 @pytest.mark.parametrize(
-    ("deed", "kills"), [pytest.param(upload, 100, id="plugin"), pytest.param(upload_with_stock_client, 25, id="stock")]
+    ("victim", "deed", "kills"),
+    [("client", upload, 60), ("client", upload_with_stock_client, 25), ("server", upload, 60)],
+    ids=["plugin", "stock client", "server"],
 )
-def test_a_client_killed_at_any_moment_leaves_no_partial_file_under_a_final_name(deed, kills, store, source):
-    seconds, sent, unfinished = duration(deed, store, source), digests(source), 0
+def test_whoever_is_killed_at_any_moment_no_partial_file_has_a_final_name(victim, deed, kills, store, source):
+    seconds = statistics.median(undisturbed(deed, store.address, source, f"undisturbed{n}") for n in range(5))
+    sent, unfinished = digests(source), 0
     for number, moment in moments(kills, seconds):
         folder = f"run{number}"
         client = begin(deed, store.address, source, f"{folder}/model")
         time.sleep(moment)
-        client.kill()
-        end(client)
-        assert store.digests(f"{folder}/model").items() <= sent.items()
-        until(lambda: not store.serves_others())
-        unfinished += store.unfinished(f"{folder}/model")
+        (client if victim == "client" else store).kill()
+        assert digests(store.root / folder / "model").items() <= sent.items()
+        if victim == "client":
+            end(client)
+            until(lambda: not store.serves_others())
+            unfinished += store.unfinished(f"{folder}/model")
+        else:
+            unfinished += store.unfinished(f"{folder}/model")
+            store.start()
+            end(client)
+            assert client.exitcode in (0, FAILED)
+            if client.exitcode == 0:
+                assert digests(store.root / folder / "model") == sent
         look(store, source, folder)
     assert unfinished > kills / 10
-
-
-def test_a_server_killed_at_any_moment_leaves_no_partial_file_under_a_final_name(store, source):
-    seconds, sent, unfinished = duration(upload, store, source), digests(source), 0
-    for number, moment in moments(100, seconds):
-        folder = f"run{number}"
-        client = begin(upload, store.address, source, f"{folder}/model")
-        time.sleep(moment)
-        store.kill()
-        assert store.digests(f"{folder}/model").items() <= sent.items()
-        unfinished += store.unfinished(f"{folder}/model")
-        store.start()
-        end(client)
-        assert client.exitcode in (0, FAILED)
-        if client.exitcode == 0:
-            assert store.digests(f"{folder}/model") == sent
-        look(store, source, folder)
-    assert unfinished > 10
 
 
 def test_a_registered_version_always_loads_however_its_maker_ended(running_servers):

@@ -17,32 +17,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-import servers
-from processes import Process, child_environment, process
-from team import SERVER, block, blocks, postgresql
+from stores import command_lines
+from team import LOGGED, SERVER, block, blocks, postgresql
 
-# What a person logs, and how everything that is registered is loaded.
-LOG = """
-import mlflow, numpy as np
-from sklearn.linear_model import LinearRegression
-x = np.arange(12.0).reshape(4, 3)
-mlflow.set_experiment("wind")
-with mlflow.start_run():
-    mlflow.log_metric("error", 0.5)
-    mlflow.log_text("wind", "notes.txt")
-    mlflow.sklearn.log_model(LinearRegression().fit(x, x[:, 0]), name="model", registered_model_name="wind",
-        serialization_format="cloudpickle", pip_requirements=["scikit-learn"])
-"""
-LOAD = """
-import json, mlflow, numpy as np
-found, x = {}, np.arange(12.0).reshape(4, 3)
-for version in mlflow.MlflowClient().search_model_versions():
-    run = mlflow.get_run(version.run_id)
-    prediction = mlflow.sklearn.load_model(f"models:/wind/{version.version}").predict(x).round(6).tolist()
-    notes = mlflow.artifacts.load_text(f"runs:/{version.run_id}/notes.txt")
-    found[version.version] = [run.data.metrics, prediction, notes]
-print(json.dumps(found))
-"""
+from server import servers
+from server.environment import child_environment
+from server.processes import Process, process
 
 
 @dataclass
@@ -111,7 +91,7 @@ class Machine:
         """Run a program of ada's with the settings of the page; return what it prints."""
         lines = self.settings("MLFLOW_TRACKING_URI=").replace("=certificate", f"={self.folder}/mlflow/certificate")
         variables = dict(line.split("=", 1) for line in lines.splitlines())
-        return self.run([sys.executable, "-c", script], **variables)
+        return self.run([sys.executable, "-c", LOGGED + script], **variables)
 
     def answer(self, login: str = "", host: str = "mlflow.example.org", method: str = "GET", **headers: str) -> int:
         """Return the status with which the MLflow server answers."""
@@ -194,22 +174,21 @@ def test_the_server_answers_under_its_own_names_only_and_lets_only_its_own_pages
 
 @pytest.mark.slow
 def test_a_model_goes_over_tls_into_the_store_and_comes_back(team):
-    team.client(LOG)
-    found = json.loads(team.client(LOAD))
-    assert list(found.values()) == [[{"error": 0.5}, [0, 3, 6, 9], "wind"]] * len(found)
+    team.client("log(1)")
+    for number, errors, predicted, notes in json.loads(team.client("load()")).values():
+        assert (number, len(errors), predicted, notes) == ("1", 20, [0, 3, 6, 9], "wind")
     assert any((team.folder / "mlflow" / "ftp_root").rglob("MLmodel"))
 
 
 @pytest.mark.slow
 def test_no_secret_is_in_a_command_a_log_the_database_or_readable_by_others(team):
-    team.client(LOG)
+    team.client("log(1)")
     settings = dict(line.split("=", 1) for line in team.settings("MLFLOW_BACKEND").splitlines())
     ftp = settings["MLFLOW_FTP_PASSWORD"]
     every = {ftp, team.admin, team.ada, team.database}
     for child in team.processes:
-        for part in (psutil.Process(child.popen.pid), *psutil.Process(child.popen.pid).children(recursive=True)):
-            assert not any(secret in text for text in part.cmdline() for secret in every)
-        assert not any(secret in child.log.read_text() for secret in every)
+        seen = command_lines(child.popen) + child.log.read_text()
+        assert not any(secret in seen for secret in every)
     address = f"postgresql://mlflow@127.0.0.1:{team.ports['5432']}/mlflow"
     dump = team.run(["pg_dump", "--dbname", address])
     assert "ftps://localhost:" in dump
@@ -229,7 +208,7 @@ def test_the_small_settings_of_the_page_make_two_processes(team):
 
 @pytest.mark.slow
 def test_the_commands_of_housekeeping_work_on_a_team_s_servers(team):
-    team.client(LOG)
+    team.client("log(1)")
     login = {
         "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{team.ports['5000']}",
         "MLFLOW_TRACKING_USERNAME": "admin",
@@ -240,7 +219,7 @@ def test_the_commands_of_housekeeping_work_on_a_team_s_servers(team):
     }
     team.type("mlflow gc", **login)
     said = team.type("python sweep.py", **login)
-    assert said.splitlines()[0].startswith(f"ftps://localhost:{team.ports['2121']}/artifacts/: 0 leftovers")
+    assert said.splitlines()[0].startswith(f"ftps://localhost:{team.ports['2121']}/artifacts/: 0 unused folders")
 
 
 @pytest.mark.slow
@@ -250,8 +229,8 @@ def test_everything_is_there_after_a_backup_and_a_restore_on_a_new_machine(tmp_p
         machine.make_database()
         with machine.up():
             add_ada(machine)
-            machine.client(LOG)
-            before = machine.client(LOAD)
+            machine.client("log(1)")
+            before = machine.client("load()")
             # tar ends with status 1 if a client logs at that moment.
             machine.type("mkdir -p /srv/backup", ok=(0, 1))
     shutil.rmtree(tmp_path / "mlflow" / "ftp_root")
@@ -260,8 +239,8 @@ def test_everything_is_there_after_a_backup_and_a_restore_on_a_new_machine(tmp_p
         machine.type("pg_restore")
         with machine.up():
             assert machine.answer(f"ada:{machine.ada}") == 200
-            assert machine.client(LOAD) == before
-            machine.client(LOG)
+            assert machine.client("load()") == before
+            machine.client("log(1)")
     assert len(json.loads(before)) == 1
 
 

@@ -13,8 +13,8 @@ from mlflow.exceptions import MlflowException
 # What `mlflow server` tells its workers and jobs about its own artifacts; see mlflow.store.artifact.host_policy.
 ROOT_OF_SERVER = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 DESTINATION_OF_SERVER = "_MLFLOW_SERVER_ARTIFACT_DESTINATION"
-# What would end a command; FTP has no way to write it.
-LINE_BREAK = re.compile(r"[\r\n\0]")
+# What would end a command, or is not text at all; FTP has no way to write it.
+UNCARRIED = re.compile("[\r\n\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -38,51 +38,43 @@ class Address:
 
 def parse(uri: str) -> Address:
     """Take an address apart; raises MlflowException, without its text, as that may hold a password."""
-    found = None
-    # A port that is no number, brackets that don't close, escapes that aren't UTF-8: the errors may quote the password.
+    # An invalid port, brackets that don't close, escapes that aren't UTF-8: the errors may quote the password.
     with contextlib.suppress(ValueError):
         parts = urlsplit(uri)
-        host, port = parts.hostname, 21 if parts.port is None else parts.port
-        found = [part and unquote(part, errors="strict") for part in (parts.username, parts.password, parts.path)]
-    if found is None:
-        raise _wrong("host, port or an escape such as %20 is none")
-    user, password, path = found
-    if parts.scheme not in ("ftp", "ftps"):
-        raise _wrong("it begins with another scheme")
-    if not host:
-        raise _wrong("the host is missing")
-    if port == 0 or re.search(r"[\s\\%]", host):
-        raise _wrong("host or port is none")
-    if parts.query or parts.fragment or uri.endswith(("?", "#")):
-        raise _wrong("it holds a ? or a #, which has to be written as %3F or %23")
-    # urlsplit leaves line breaks and tabs out without a word, so the address itself is asked too.
-    if re.search(r"[\x00-\x1f]", uri) or any(LINE_BREAK.search(part or "") for part in found):
-        raise _wrong("it holds a line break or the like")
-    if ".." in path.split("/"):
-        raise _wrong("its path holds '..'")
-    public = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    # normpath keeps two leading slashes, which mean something else to POSIX.
-    path = posixpath.normpath("/" + path.lstrip("/"))
-    return Address(parts.scheme, host.lower(), port, path, public, user, password)
-
-
-def _wrong(reason: str) -> MlflowException:
-    return MlflowException.invalid_parameter_value(
-        f"The address of the artifacts can't be used: {reason}. Expected ftp://HOST:PORT/PATH or "
-        "ftps://HOST:PORT/PATH, with special characters of user, password and path written as %20 and the like."
+        user, password, path = (
+            part and unquote(part, errors="strict") for part in (parts.username, parts.password, parts.path)
+        )
+        port, host = 21 if parts.port is None else parts.port, (parts.hostname or "").lower()
+        wrong = (
+            parts.scheme not in ("ftp", "ftps")
+            or port == 0
+            or not re.fullmatch(r"[^\s\\%]+", host)
+            or parts.query
+            or parts.fragment
+            or uri.endswith(("?", "#"))
+            # urlsplit leaves line breaks and tabs out without a word, so the address itself is asked too.
+            or re.search(r"[\x00-\x1f]", uri)
+            or any(UNCARRIED.search(part or "") for part in (user, password, path))
+            or ".." in path.split("/")
+        )
+        if not wrong:
+            public = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+            # normpath keeps two leading slashes, which mean something else to POSIX.
+            path = posixpath.normpath("/" + path.lstrip("/"))
+            return Address(parts.scheme, host, port, path, public, user, password)
+    raise MlflowException.invalid_parameter_value(
+        "The address of the artifacts can't be used. Expected ftp://HOST:PORT/PATH or ftps://HOST:PORT/PATH, with "
+        "special characters of user, password and path, ? and # too, written as %20 and the like, and no '..' in the "
+        "path."
     )
 
 
 def below(root: str, path: str | None) -> str:
     """Return the absolute path on the server of an artifact; raises MlflowException for one that leaves the root."""
     path = path or ""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        raise MlflowException.invalid_parameter_value(f"The name {path!a} is not UTF-8. Rename the file.") from None
-    if LINE_BREAK.search(path):
+    if UNCARRIED.search(path):
         raise MlflowException.invalid_parameter_value(
-            f"The name {path!r} holds a line break or a NUL, which FTP can't carry. Rename it."
+            f"The name {path!a} holds a line break, a NUL or what is not UTF-8, which FTP can't carry. Rename it."
         )
     if path.startswith("/") or ".." in path.split("/"):
         raise MlflowException.invalid_parameter_value(

@@ -1,6 +1,7 @@
-"""What can go wrong with an FTP server, and how it is told to people."""
+"""What can go wrong with an FTP server, and the sentence for it. What the server refuses is an error of ``ftplib``."""
 
 import errno
+import ftplib
 import re
 import ssl
 
@@ -13,11 +14,9 @@ from mlflow.protos.databricks_pb2 import (
 )
 
 # What the operating system says when a network is gone; a local disk has other numbers.
-UNREACHABLE = {
-    getattr(errno, name)
-    for name in ("EHOSTUNREACH", "ENETUNREACH", "ENETDOWN", "ENETRESET", "EHOSTDOWN")
-    if hasattr(errno, name)
-}
+UNREACHABLE = ("EHOSTUNREACH", "ENETUNREACH", "ENETDOWN", "ENETRESET", "EHOSTDOWN", "ENOTCONN")
+BUSY = ("421", "425")  # replies of a server that has no connection free
+LEAVING = (*BUSY, "426")  # and of one that closes a connection
 
 
 class Trouble(Exception):
@@ -29,73 +28,60 @@ class Trouble(Exception):
         self.code = code
 
 
-class Lost(Exception):
-    """The connection broke: another one may have more luck."""
-
-
-class Busy(Lost):
-    """The server has no connection free for now, or closes one that was idle."""
-
-
-class Refused(Exception):
-    """The server said no, and is ready for the next command. The text is its reply, which begins with a number."""
-
-    def starts(self, *codes: str) -> bool:
-        """Return whether the reply's number begins with one of these."""
-        return str(self).startswith(codes)
-
-
-def refusal(reply: str) -> Exception:
-    """Return the error for a reply that is not the wanted one."""
-    kinds = {"421": Busy, "425": Busy, "426": Lost}
-    return kinds.get(reply[:3], Refused)(reply)
+def is_refusal(error: BaseException, *codes: str) -> bool:
+    """Return whether the server said no, with one of these codes if any are given, and is ready for a next command."""
+    said_no = isinstance(error, ftplib.error_temp | ftplib.error_perm) and not is_loss(error)
+    return said_no and (not codes or str(error).startswith(codes))
 
 
 def is_loss(error: BaseException) -> bool:
     """Return whether the connection is gone. A certificate that is not trusted and a time-out are something else."""
-    if isinstance(error, ssl.SSLCertVerificationError):
+    if isinstance(error, ssl.SSLCertVerificationError | TimeoutError):
         return False
-    return isinstance(error, Lost | EOFError | ConnectionError | ssl.SSLError) or (
-        isinstance(error, OSError) and error.errno in UNREACHABLE
+    if isinstance(error, ftplib.Error):
+        return str(error).startswith(LEAVING)
+    return isinstance(error, EOFError | ConnectionError | ssl.SSLError) or (
+        isinstance(error, OSError) and errno.errorcode.get(error.errno) in UNREACHABLE
     )
 
 
-def reason(error: BaseException) -> str:
-    """Return in a few words what an error of a socket, of TLS or of a file says."""
+def reason(error: BaseException, server: object) -> str:
+    """Return in one line what a server, a socket, TLS or a file says; the server may have repeated the password."""
     if isinstance(error, EOFError):
         return "the connection was closed"
     names = ("verify_message", "reason", "strerror")
-    return clean(next((text for name in names if (text := getattr(error, name, None))), str(error)))
-
-
-def clean(text: str) -> str:
-    """Return what a server said in one line of bearable length, with nothing in it that moves a cursor."""
-    return re.sub(r"[^ -~\xa0-\U0010ffff]+", " ", text).strip()[:200]
+    text = next((text for name in names if (text := getattr(error, name, None))), str(error))
+    password = server.login.password
+    # Nothing in it moves a cursor.
+    return re.sub(r"[^ -~\xa0-\U0010ffff]+", " ", text.replace(password, "***") if password else text).strip()[:200]
 
 
 def explain(error: BaseException, server: object, doing: str, path: str, seconds: float) -> MlflowException:
     """Return the error for people, which says what was being done, to which path, on which server."""
-    text, code = server.quote(str(error)), INTERNAL_ERROR
+    said, code = reason(error, server), INTERNAL_ERROR
     if isinstance(error, Trouble):
         text, code = str(error), error.code
-    elif isinstance(error, Refused) and error.starts("452", "552"):
-        text = f"the disk of the server at {server} is full ({text}); free space there and repeat"
-    elif isinstance(error, Refused) and error.starts("550") and doing == "read":
-        text, code = f"the server at {server} has no such file ({text})", RESOURCE_DOES_NOT_EXIST
-    elif isinstance(error, Refused):
+    elif is_refusal(error, "452", "552"):
+        text = f"the disk of the server at {server} is full ({said}); free space there and repeat"
+    elif is_refusal(error, "550") and doing == "read":
+        text, code = f"the server at {server} has no such file ({said})", RESOURCE_DOES_NOT_EXIST
+    elif is_refusal(error):
         may = f"what is there and what the user {server.login.user!r} may do"
-        text = f"the server at {server} refuses it ({text}); look at {may}"
-        code = PERMISSION_DENIED if error.starts("5") else INTERNAL_ERROR
-    elif isinstance(error, Busy):
-        text = f"the server at {server} had no connection free for {seconds:g} s ({text}); try again later"
-        code = TEMPORARILY_UNAVAILABLE
+        text = f"the server at {server} refuses it ({said}); look at {may}"
+        code = PERMISSION_DENIED if is_refusal(error, "5") else INTERNAL_ERROR
     elif isinstance(error, TimeoutError):
         text = f"the server at {server} said nothing for {seconds:g} s; look at its log, or raise MLFLOW_FTP_TIMEOUT"
         code = TEMPORARILY_UNAVAILABLE
+    elif isinstance(error, ftplib.Error) and str(error).startswith(BUSY):
+        text = f"the server at {server} had no connection free for {seconds:g} s ({said}); try again later"
+        code = TEMPORARILY_UNAVAILABLE
     elif is_loss(error):
-        said = server.quote(reason(error))
         text = f"the connection to {server} broke ({said}); look at the server's log and the network"
         code = TEMPORARILY_UNAVAILABLE
-    elif isinstance(error, OSError):
-        text = f"{error.filename or 'a local file'}: {error.strerror or text}"
+    elif isinstance(error, ftplib.Error) and str(error)[:3].isdecimal():
+        text = f"the server at {server} gives an answer that makes no sense here ({said}); look at its log"
+    elif isinstance(error, ftplib.Error):
+        text = f"what answers at {server} is not an FTP server, it says {said!r}; check host and port"
+    else:
+        text = f"{error.filename or 'a local file'}: {said}"
     return MlflowException(f"Cannot {doing} {path}: {text}", code)

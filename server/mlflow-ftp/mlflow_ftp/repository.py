@@ -4,7 +4,9 @@ import contextlib
 import math
 import os
 import posixpath
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,21 +14,20 @@ from mlflow.entities import FileInfo
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
-from mlflow.utils.file_utils import create_tmp_dir, relative_path_to_artifact_path
+from mlflow.utils.file_utils import ArtifactProgressBar, create_tmp_dir, relative_path_to_artifact_path
 
 from mlflow_ftp import pool
 from mlflow_ftp.address import below, check_allowed, parse
-from mlflow_ftp.connection import Connection, Server
-from mlflow_ftp.deletion import delete
-from mlflow_ftp.errors import refusal
-from mlflow_ftp.listing import NOT_A_FOLDER, PARTIAL, Entry, entries
-from mlflow_ftp.parallel import each
+from mlflow_ftp.connection import BLOCK, Connection, Server
+from mlflow_ftp.folders import delete, is_folder, make_folders, size_of, visible
 from mlflow_ftp.settings import find_login, timeout
-from mlflow_ftp.transfer import Download, Upload, make_folders, size_of, temporary_name
+from mlflow_ftp.transfer import Download, Upload, temporary_name
 
+WORTH = 16  # files that pay for one log-in more
+CLEAN_UP = 2.0  # seconds to wait for the server when what failed is taken away
+
+Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-CLEAN_UP = 2.0  # seconds that a failed upload spends at most on taking its temporary file away
 
 
 class FTPArtifactRepository(ArtifactRepository):
@@ -36,7 +37,7 @@ class FTPArtifactRepository(ArtifactRepository):
     """
 
     def __init__(self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None):
-        """Take the address apart; nothing is connected yet. Raises MlflowException if the address is none."""
+        """Take the address apart; nothing is connected yet. Raises MlflowException if the address is invalid."""
         self._address = parse(artifact_uri)
         check_allowed(self._address)
         # What MLflow shows of an address has no password in it.
@@ -56,8 +57,8 @@ class FTPArtifactRepository(ArtifactRepository):
         for here, _, names in os.walk(local_dir, onerror=_fail):
             relative = relative_path_to_artifact_path(os.path.relpath(here, local_dir))
             folders[self._place(artifact_path, relative)] = names
-            found = [(Path(here, name), self._place(artifact_path, relative, name)) for name in names]
-            files += [(local, path) for local, path in found if local.is_file()]
+            pairs = [(Path(here, name), self._place(artifact_path, relative, name)) for name in names]
+            files += [(local, path) for local, path in pairs if local.is_file()]
         self._run("write", self._address.path, lambda connection: _make_all(connection, folders))
         each(lambda file: self._upload(*file, folder_exists=True), files, "Uploading artifacts")
 
@@ -65,10 +66,10 @@ class FTPArtifactRepository(ArtifactRepository):
         """Return what is in a folder, sorted; nothing for a file or for what isn't there."""
         folder = below(self._address.path, path)
         prefix = "" if folder == self._address.path else posixpath.relpath(folder, self._address.path)
-        found = self._run("list", folder, lambda connection: _visible(connection, folder))
+        shown = self._run("list", folder, lambda connection: visible(connection, folder))
         return [
-            FileInfo(posixpath.join(prefix, entry.name), entry.kind == "dir", entry.size)
-            for entry in sorted(found, key=lambda entry: entry.name)
+            FileInfo(posixpath.join(prefix, name), kind == "dir", None if kind == "dir" else size)
+            for name, kind, size in sorted(shown)
         ]
 
     def download_artifacts(self, artifact_path: str | None, dst_path: str | Path | None = None) -> str:
@@ -76,12 +77,16 @@ class FTPArtifactRepository(ArtifactRepository):
 
         MLflow's own method lists folders twice, and goes on after a server fell silent, waiting for it at each file.
         """
-        target = _target(dst_path)
+        target = str(Path(dst_path or create_tmp_dir()).absolute())
+        if not Path(target).is_dir():
+            raise MlflowException(
+                f"There is no folder {target} to download into. Name one that exists.", RESOURCE_DOES_NOT_EXIST
+            )
         path = (artifact_path or "").rstrip("/")
         whole = not path or self._is_directory(path)
-        found = list(self._iter_artifacts_recursive(path)) if whole else [FileInfo(path, False, None)]
+        wanted = list(self._iter_artifacts_recursive(path)) if whole else [FileInfo(path, False, None)]
         files = []
-        for info in found:
+        for info in wanted:
             # MLflow's method refuses what would lie outside of the target, and makes the folders above.
             inside = posixpath.join(info.path, "inside") if info.is_dir else info.path
             local = self._create_download_destination(inside, target)
@@ -91,33 +96,37 @@ class FTPArtifactRepository(ArtifactRepository):
         return self._create_download_destination(path, target) if path else target
 
     def delete_artifacts(self, artifact_path: str | None = None) -> None:
-        """Delete a file, a folder with all that is in it, or everything; what isn't there is no error."""
+        """Delete a file, a folder with all that is in it, or everything; it is not an error if it doesn't exist."""
         path = below(self._address.path, artifact_path)
         self._run("delete", path, lambda connection: delete(connection, path))
 
     def _is_directory(self, artifact_path: str | None) -> bool:
         folder = below(self._address.path, artifact_path)
-        return self._run("list", folder, lambda connection: _is_folder(connection, folder))
+        return self._run("list", folder, lambda connection: is_folder(connection, folder))
 
-    def _download_file(self, remote_file_path: str, local_path: str | Path, listed: int | None = None) -> None:
+    def _download_file(self, remote_file_path: str, local_path: str | Path, size: int | None = None) -> None:
         """Download a file; the local one appears, or changes, only when it is complete."""
         path, local = below(self._address.path, remote_file_path), Path(local_path)
+        if size is None:
+            size = self._run("read", path, lambda connection: size_of(connection, path))
         temporary = local.with_name(temporary_name())
         try:
-            with temporary.open("xb") as file, Download(path, file, listed) as download:
-                self._run("read", path, download, download.reached)
+            with temporary.open("xb") as file, _progress("Downloading", path, size) as bar:
+                download = Download(path, file, bar.update, size)
+                self._run("read", path, download, lambda: download.done)
             temporary.replace(local)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
 
     def _upload(self, local: Path, path: str, folder_exists: bool = False) -> None:
-        with local.open("rb") as file, Upload(path, file, folder_exists) as upload:
+        size = local.stat().st_size
+        with local.open("rb") as file, _progress("Uploading", path, size) as bar:
+            upload = Upload(path, file, size, bar.update, folder_exists)
             try:
-                self._run("write", path, upload, upload.reached)
+                self._run("write", path, upload, lambda: upload.kept)
             except BaseException as error:
-                silent = getattr(error, "error_code", None) == "TEMPORARILY_UNAVAILABLE"
-                if upload.sent is not None and not silent:
+                if upload.begun and getattr(error, "error_code", None) != "TEMPORARILY_UNAVAILABLE":
                     with contextlib.suppress(MlflowException):
                         self._run("delete", path, upload.forget, most=CLEAN_UP)
                 raise
@@ -133,7 +142,7 @@ class FTPArtifactRepository(ArtifactRepository):
         reached: Callable[[], int] = lambda: 0,
         most: float = math.inf,
     ) -> Result:
-        """Do something with this thread's connection; password and time-out are looked up again each time."""
+        """Do something with a connection; password and time-out are looked up again each time."""
         address = self._address
         login = find_login(address.host, address.user, address.password)
         authorities = os.environ.get("MLFLOW_FTP_CA_FILE") or None
@@ -141,16 +150,29 @@ class FTPArtifactRepository(ArtifactRepository):
         return pool.run(server, doing, path, deed, min(timeout(), most), reached)
 
 
-def _target(folder: str | Path | None) -> str:
-    """Return the absolute path of the folder for a download."""
-    if not folder:
-        return create_tmp_dir()
-    target = Path(folder).absolute()
-    if not target.exists():
-        raise MlflowException(f"The folder {target} for the download is not there. Make it.", RESOURCE_DOES_NOT_EXIST)
-    if not target.is_dir():
-        raise MlflowException.invalid_parameter_value(f"{target} is no folder to download into. Name another one.")
-    return str(target)
+def each(task: Callable[[Item], None], items: Collection[Item], title: str) -> None:
+    """Do a task for all items, in some threads if there are many; the first error ends it and is raised."""
+    failed = threading.Event()
+
+    def unless_failed(item: Item) -> None:
+        if failed.is_set():
+            return
+        try:
+            task(item)
+        except BaseException:
+            failed.set()
+            raise
+
+    workers = min(pool.MOST, 1 + len(items) // WORTH)
+    with ArtifactProgressBar.files(title, len(items)) as bar, contextlib.ExitStack() as stack:
+        stack.callback(pool.close_surplus)
+        do = stack.enter_context(ThreadPoolExecutor(workers)).map if workers > 1 else map
+        for _ in do(unless_failed, items):  # after Ctrl-C, too, what has not begun is left out
+            bar.update()
+
+
+def _progress(verb: str, path: str, size: int | None) -> ArtifactProgressBar:
+    return ArtifactProgressBar.chunks(size or 0, f"{verb} {path}", BLOCK)
 
 
 def _fail(error: OSError) -> None:
@@ -161,25 +183,5 @@ def _make_all(connection: Connection, folders: dict[str, list[str]]) -> None:
     made = make_folders(connection, list(folders))
     for folder, names in folders.items():
         # A file's upload says whether its folder is there; for an empty one there is nobody else to say it.
-        if not (names or made.get(folder) or _is_folder(connection, folder)):
-            connection.demand(f"MKD {folder}")
-
-
-def _is_folder(connection: Connection, folder: str) -> bool:
-    (reply,) = connection.ask(f"CWD {folder}")
-    if reply[0] != "2" and not reply.startswith(NOT_A_FOLDER):
-        raise refusal(reply)
-    return reply[0] == "2"
-
-
-def _visible(connection: Connection, folder: str) -> list[Entry]:
-    """Return files and folders; a link counts as the file that it leads to, and is left out if it leads elsewhere."""
-    found = []
-    for entry in entries(connection, folder) or []:
-        if entry.kind == "link" and (size := size_of(connection, posixpath.join(folder, entry.name))) is not None:
-            found.append(Entry(entry.name, "file", size))
-        elif entry.kind == "file" and not PARTIAL.fullmatch(entry.name):
-            found.append(entry)
-        elif entry.kind == "dir":
-            found.append(Entry(entry.name, "dir", None))
-    return found
+        if not (names or made.get(folder) or is_folder(connection, folder)):
+            connection.voidcmd(f"MKD {folder}")

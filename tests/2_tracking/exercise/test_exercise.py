@@ -1,5 +1,6 @@
 """Run the three notebooks as a learner would, and ask the check what it makes of them."""
 
+import contextlib
 import json
 import os
 import re
@@ -9,12 +10,14 @@ import sys
 import time
 from pathlib import Path
 
-import check
 import mlflow
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from servers import listens
+
+from server import check
+from server.processes import process
+from server.servers import get, listens
 
 SCRIPT = Path(check.__file__)
 
@@ -129,6 +132,35 @@ def test_the_example_does_the_same_with_other_names_which_solve_no_task(client, 
     assert run.data.metrics["spark_agrees"] == 1
     assert files(client, run.info.run_id) == ["wine_given/wine.csv", "wine_predicted/predictions.csv"]
     assert client.get_model_version_by_alias("WineModel", "candidate").run_id == run.info.run_id
+
+
+@pytest.mark.slow
+def test_who_types_only_what_the_hints_say_reaches_the_end_which_stays(client, folder, ports, java, tmp_path):
+    notebook = nbformat.read(folder / "exercise.ipynb", as_version=4)
+    kernel = NotebookClient(notebook, kernel_name="python3", timeout=300, resources={"metadata": {"path": str(folder)}})
+    steps, typed = check.load("exercise"), []
+
+    def first_to_do() -> check.Result | None:
+        return next((result for step in steps if (result := check.look(step, client)).status != "done"), None)
+
+    with kernel.setup_kernel(transport_encryption="auto"), contextlib.ExitStack() as terminals:
+        for index, cell in enumerate(list(notebook.cells)):
+            kernel.execute_cell(cell, index)
+        while found := first_to_do():
+            assert found.line not in typed, (found, typed)
+            typed.append(found.line)
+            if found.line.startswith("mlflow models serve"):
+                command = [sys.executable, "-m", *found.line.replace('"', "").split()]
+                server = terminals.enter_context(process("The model", command, tmp_path / "serve.log"))
+                server.wait_until(lambda: get(f"http://127.0.0.1:{os.environ['EXERCISE_PORT']}/ping") is not None, 120)
+            else:
+                notebook.cells.append(nbformat.v4.new_code_cell(found.line))
+                kernel.execute_cell(notebook.cells[-1], len(notebook.cells) - 1)
+    assert len(typed) == len(steps)
+    assert not listens(int(os.environ["EXERCISE_PORT"]))
+    done = check_exercise()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 and 1, seen on 20" in " ".join(done.stdout.split())
 
 
 def test_each_task_has_a_text_and_an_empty_cell_and_the_example_and_the_solution_have_it_too(folder):

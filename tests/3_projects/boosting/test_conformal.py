@@ -21,24 +21,18 @@ def power(make_hours) -> tuple[pd.DataFrame, pd.DataFrame]:
     return later, pd.DataFrame(columns, index=later.index)
 
 
-def test_every_group_of_unseen_hours_is_covered_as_promised(power):
-    coverage = measure_coverage(*power)
+def test_every_group_of_unseen_hours_is_covered_as_promised_around_the_mean(power):
+    hours, predicted = power
+    coverage = measure_coverage(hours, predicted)
     lines = coverage[(coverage["hours of"] != "dark") & (coverage["hours"] > 500)]
     assert len(lines) > 14
     assert lines["inside"].between(0.75, 0.85).all(), lines
     # ... and about as many hours are below as above, so it isn't a range that is right by chance.
     assert lines[["below", "above"]].stack().between(0.05, 0.15).all(), lines
-
-
-def test_the_range_encloses_the_mean_and_is_never_negative(power):
     for target in TARGETS:
-        low, mean, high = (power[1][name] for name in (f"{target}_q10", target, f"{target}_q90"))
-        assert (low >= 0).all()
-        assert ((low <= mean) & (mean <= high)).all()
-
-
-def test_in_the_dark_there_is_no_solar_power_and_no_range(power):
-    dark = power[1][power[0]["solar_elevation"] <= -6]
+        low, mean, high = (predicted[name] for name in (f"{target}_q10", target, f"{target}_q90"))
+        assert ((low >= 0) & (low <= mean) & (mean <= high)).all()
+    dark = predicted[hours["solar_elevation"] <= -6]
     assert len(dark) > 3000
     assert (dark[["solar_GW", "solar_GW_q10", "solar_GW_q90"]] == 0).all(axis=None)
 

@@ -26,7 +26,7 @@ def test_a_stopped_search_ends_with_the_same_settings(hours, parent, capsys):
     capsys.readouterr()
     resumed = search(hours, GROWTH, 4, seed=3, digest="stopped")
     said = capsys.readouterr().out
-    assert "2 of 4 trials are kept" in said
+    assert "2 of 4 trials are copied" in said
     assert "trial 3 of 4" in said
     assert "trial 2 of 4" not in said
     for target, study in whole.items():
@@ -42,9 +42,17 @@ def test_a_trial_that_did_not_finish_is_not_kept_nor_what_comes_after_it(hours, 
     assert [int(run.data.params["trial"]) for run in kept_trials("gap")] == [0]
 
 
-def test_trials_are_children_that_nobody_takes_for_candidates(hours, parent):
-    search(hours, GROWTH, 1, seed=3, digest="child")
-    (child,) = kept_trials("child")
-    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
-    assert "step" not in child.data.tags
-    assert child.data.metrics.keys() == {"validation_mae_solar_GW", "validation_mae_wind_GW"}
+def test_every_trial_is_a_child_of_its_search_whatever_ran_before(hours, parent):
+    search(hours, GROWTH, 2, seed=3, digest="again")
+    before = kept_trials("again")
+    with mlflow.start_run(nested=True) as second:
+        search(hours, GROWTH, 3, seed=3, digest="again")
+    condition = f"tags.mlflow.parentRunId = '{second.info.run_id}'"
+    children = mlflow.search_runs(filter_string=condition, output_format="list", order_by=["params.trial"])
+    assert [child.info.run_name for child in children] == ["trial 1", "trial 2", "trial 3"]
+    assert not any("project" in child.data.tags for child in children), "or one would be taken for a challenger"
+    assert children[0].data.metrics.keys() == {"validation_mae_solar_GW", "validation_mae_wind_GW"}
+    for old, new in zip(before, children, strict=False):
+        assert new.data.tags["copied_from"] == old.info.run_id
+        assert (new.data.params, new.data.metrics) == (old.data.params, old.data.metrics)
+    assert "copied_from" not in children[2].data.tags

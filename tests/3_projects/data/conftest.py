@@ -15,7 +15,7 @@ def frame() -> pd.DataFrame:
             "wind_GW": 8 + 6 * np.sin(hour / 37),
             "windspeed": 4 + 2 * np.sin(hour / 37) + np.sin(hour / 5),
             "temperature": 6 + 8 * np.sin(hour / 700) + 3 * day,
-            "rad_horizontal": 400 * day,
+            "rad_horizontal": 100 * day,
             "rad_diffuse": 100 * day,
         },
         index=index,

@@ -1,14 +1,12 @@
-"""A made table, models whose errors a test chooses, and processes of the registry project that can be killed."""
+"""A made table, and models whose errors a test chooses."""
 
 import hashlib
 import importlib
 import json
-import os
 import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,23 +17,14 @@ import pytest
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
-# Lets a function wait, when it is called, until a test makes a file; it says so by making one itself.
-HOLD = """
-import pathlib, time, {module}
-function = {module}.{name}
-def wait(*arguments):
-    pathlib.Path({file!r} + ".ready").touch()
-    while not pathlib.Path({file!r}).exists():
-        time.sleep(0.001)
-    return function(*arguments)
-{module}.{name} = wait
-"""
+from forecasting.subject import Column, Subject
+
 PROJECT = Path(__file__).parents[3] / "3_projects" / "registry"
 HERE = Path(__file__).parent
 sys.path.append(str(PROJECT))
-MODULES = ["approve", "candidates", "evaluate", "judging", "ledger", "lock", "promote", "rollback", "transitions"]
+MODULES = ["decide", "decisions", "evaluate", "gate", "ledger", "validation"]
 TARGETS = ["solar_GW", "wind_GW"]
-INPUTS = ["hint_solar_GW", "hint_wind_GW", "noise", "other_noise", "month"]
+INPUTS = ["hint_solar_GW", "hint_wind_GW", "noise", "month"]
 
 
 def make_table(holdout: str = "2015-01-01") -> pd.DataFrame:
@@ -46,11 +35,12 @@ def make_table(holdout: str = "2015-01-01") -> pd.DataFrame:
     table["wind_GW"] = 10 + np.convolve(random.normal(size=len(index) + 9), np.ones(10), "valid")
     for target in TARGETS:
         table[f"hint_{target}"] = table[target]
-    table["noise"], table["other_noise"] = random.normal(size=(2, len(index)))
+    table["noise"] = random.normal(size=len(index))
     table["month"] = index.month.astype(float)
     table["split"] = np.where(index < pd.Timestamp(holdout, tz="UTC"), "train", "holdout")
     table["repaired"] = False
-    table.attrs = {"source": "made by a test"}
+    columns = tuple(Column(target, "target", target, "GW") for target in TARGETS)
+    table.attrs = {"subject": Subject("made by a test", columns).to_dict()}
     return table
 
 
@@ -75,22 +65,22 @@ class Made:
         path = self.folder / "table.parquet"
         table.to_parquet(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        tags = {"step": "data", "table_sha256": digest, "used_at": "2000-01-01", "source": "made by a test"}
+        tags = {"project": "data", "table_sha256": digest, "used_at": "2000-01-01", "data_title": "made by a test"}
         run_id = self.client.create_run(self.experiment, tags=tags).info.run_id
         self.client.log_artifact(run_id, str(path))
         self.client.set_terminated(run_id)
         return run_id
 
-    def model(self, step: str = "made", data_run: str = "", signature: bool = True, **about) -> str:
+    def model(self, project: str = "made", data_run: str = "", signature: bool = True, **about) -> str:
         """Return the run of a model with these errors, trained on the table or on another one."""
-        key = json.dumps([step, data_run, signature, about])
+        key = json.dumps([project, data_run, signature, about])
         if key not in self.runs:
             path = self.folder / "about.json"
             path.write_text(json.dumps({"noise": 1.0} | about))
             inputs = Schema([ColSpec("double", name) for name in [*INPUTS, *about.get("takes", [])]])
-            outputs = Schema([ColSpec("double", about.get("outputs", {}).get(name, name)) for name in TARGETS])
+            outputs = Schema([ColSpec("double", name) for name in TARGETS])
             with mlflow.start_run(experiment_id=self.experiment) as run:
-                mlflow.set_tags({"step": step, "data_run": data_run or self.data_run, "source": "made by a test"})
+                mlflow.set_tags({"project": project, "data_run": data_run or self.data_run})
                 mlflow.pyfunc.log_model(
                     name="model",
                     python_model=str(HERE / "made_model.py"),
@@ -106,7 +96,7 @@ class Made:
         return f"models:/{mlflow.get_run(run_id).outputs.model_outputs[0].model_id}"
 
     def version(self, name: str, run_id: str, alias: str = "", **tags) -> str:
-        """Return the number of a new version of a registered model; tags as promote writes them, dots for the rest."""
+        """Return the number of a new version of a registered model; tags as validate writes them, dots for the rest."""
         version = mlflow.register_model(self.source(run_id), name).version
         for key, value in tags.items():
             self.client.set_model_version_tag(name, version, key.replace("__", "."), value)
@@ -116,7 +106,11 @@ class Made:
 
     def waiting(self, name: str, run_id: str, against: str = "", mae: float = 1.0) -> str:
         """Return the number of a new version that has passed the gate and waits for approval."""
-        tags = {"gate": "passed", "gate__against": against, "gate__by": "Gauss", "gate__when": "just now"}
+        tags = {
+            "gate": "passed",
+            "gate__against": against,
+            "gate__when": "2026-01-01T00:00:00+00:00",
+        }
         return self.version(name, run_id, "candidate", holdout_mae=str(mae), **tags)
 
     def tags(self, name: str, version: str) -> dict[str, str]:
@@ -133,76 +127,6 @@ def registry(running_servers) -> SimpleNamespace:
 @pytest.fixture(scope="session")
 def made(registry, tmp_path_factory) -> Made:
     return Made(tmp_path_factory.mktemp("made"))
-
-
-@dataclass
-class Child:
-    """A process that does a task."""
-
-    pid: int
-    output: Path
-    wait: object
-
-    def end(self, signal: int = 0) -> int:
-        """Wait for its end, after a signal if one is given, and return its exit status, or minus the signal."""
-        if signal:
-            os.kill(self.pid, signal)
-        return self.wait(self.pid)
-
-    @property
-    def said(self) -> str:
-        return self.output.read_text()
-
-    def until(self, file: Path) -> None:
-        """Wait until it has made a file."""
-        deadline = time.monotonic() + 20
-        while not file.exists():
-            assert time.monotonic() < deadline, f"it has not come that far: {self.said}"
-            time.sleep(0.001)
-
-
-class Warm:
-    """Starts children from a process that has imported all that they need, so that each starts at once."""
-
-    def __init__(self, process: subprocess.Popen, folder: Path):
-        self.process, self.folder, self.count = process, folder, 0
-
-    def ask(self, task: dict):
-        self.process.stdin.write(json.dumps(task) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-    def start(self, call: str, *arguments, setup: str = "", hold: str = "") -> Child:
-        """Start a function of the project in a process of its own, after some Python.
-
-        ``hold`` is a function that waits, when it is called there, for let_go().
-        """
-        self.count += 1
-        output = self.folder / f"{self.count}.log"
-        output.touch()
-        if hold:
-            module, name = hold.split(".")
-            setup += HOLD.format(module=module, name=name, file=str(output.with_suffix(".go")))
-        pid = self.ask({"call": call, "arguments": arguments, "setup": setup, "output": str(output)})
-        return Child(pid, output, lambda pid: self.ask({"wait": pid}))
-
-    def let_go(self, children: list[Child]) -> None:
-        """Let the children go on together, when all have come to where they are held."""
-        for child in children:
-            child.until(child.output.with_suffix(".go.ready"))
-        for child in children:
-            child.output.with_suffix(".go").touch()
-
-
-@pytest.fixture(scope="session")
-def warm(registry, tmp_path_factory) -> Warm:
-    if not hasattr(os, "fork"):
-        pytest.skip("Windows does not fork, and a hundred processes that import MLflow take minutes")
-    command = [sys.executable, HERE / "warm.py", PROJECT]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert json.loads(process.stdout.readline()) == "ready"
-        yield Warm(process, tmp_path_factory.mktemp("warm"))
-        process.stdin.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,16 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from forecasting import ledger
+
 
 @pytest.fixture
-def ledger(registry, name, capsys):
-    """Return a function that shows the ledger: what it printed, and what went beside it."""
+def show(registry, name, capsys, monkeypatch):
+    """Return a function that shows the ledger: what it printed, and its notes."""
+    monkeypatch.setenv("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # as the program does when it is typed
 
     def run(*typed: str, registered_model: str = name) -> tuple[str, str]:
+        capsys.readouterr()  # what MLflow printed while a model was made
         registry.ledger.main([*typed, "--registered-model", registered_model])
         return capsys.readouterr()
 
@@ -22,14 +26,14 @@ def ledger(registry, name, capsys):
 @pytest.fixture
 def two(made, name, registry) -> str:
     made.waiting(name, made.model(), mae=1.5)
-    registry.approve.decide("approve", name, "candidate", "Ada", "the first one", False)
+    registry.decide.decide("approve", name, "none", "Ada", "the first one")
     made.waiting(name, made.model(), against="1", mae=1.25)
-    registry.approve.decide("approve", name, "candidate", None, "automatic", True)
+    registry.decide.decide("approve", name, "none", None, "automatic", True)
     return name
 
 
-def test_the_table_says_who_when_why_from_where_to_where_and_the_errors(ledger, two):
-    lines = ledger()[0].splitlines()
+def test_the_table_says_who_when_why_from_where_to_where_and_the_errors(show, two):
+    lines = show()[0].splitlines()
     assert lines[0].split("  ")[0] == "when (UTC)"
     columns = [re.split(r"  +", line)[1:] for line in lines[1:3]]
     assert columns[0] == ["approve", "- -> 1", "Ada", "- -> 1.500", "the first one"]
@@ -39,60 +43,59 @@ def test_the_table_says_who_when_why_from_where_to_where_and_the_errors(ledger, 
 
 @pytest.mark.slow
 def test_json_is_all_that_goes_to_the_standard_output_and_the_run_keeps_it(two, typed, registry):
-    script = Path(registry.ledger.__file__)
-    command = [sys.executable, script, "--format", "json", "--registered-model", two]
+    command = [sys.executable, Path(registry.ledger.__file__), "--format", "json", "--registered-model", two]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert (found["production"], found["candidate"], found["registered_model"]) == ("2", None, two)
-    assert found["entries"] == registry.transitions.read(two).entries
+    shown = json.loads(done.stdout)
+    assert (shown["production"], shown["candidate"], shown["registered_model"]) == ("2", None, two)
+    assert [entry["reason"] for entry in shown["entries"]] == ["the first one", "automatic"]
     done = typed("ledger", registered_model=two, format="json")
     assert done.returncode == 0, done.stderr
     (run_id,) = set(re.findall(r"Run \(ID '(\w+)'\) succeeded", done.stderr))
-    assert mlflow.artifacts.load_dict(f"runs:/{run_id}/ledger.json") == found
-    assert mlflow.get_run(run_id).data.tags["step"] == "ledger"
+    assert mlflow.artifacts.load_dict(f"runs:/{run_id}/ledger.json") == shown
+    assert mlflow.get_run(run_id).data.tags["project"] == "ledger"
 
 
-def test_an_alias_that_was_moved_by_hand_is_entered_as_outside(ledger, two, made):
-    made.version(two, made.model(), holdout_mae="2.0")
-    made.client.set_registered_model_alias(two, "production", "3")
-    shown, said = ledger("--format", "json")
-    assert "mended: the alias was moved outside these commands: version 3 is in production, after version 2" in said
-    entry = json.loads(shown)["entries"][-1]
-    assert (entry["action"], entry["from"], entry["to"], entry["by"]) == ("outside", "2", "3", None)
-    assert entry["metrics"] == {"from": {"mae": 1.25}, "to": {"mae": 2.0}}
-    shown, said = ledger("--format", "json")
-    assert said == ""
-    assert len(json.loads(shown)["entries"]) == 3
-
-
-def test_a_registered_model_that_had_a_production_version_before_there_was_a_ledger_gets_one(ledger, made, name):
-    made.version(name, made.model(), "production")
-    shown, said = ledger()
-    assert "version 1 is in production, after nothing" in said
-    assert "outside  - -> 1" in shown
-
-
-def test_a_deleted_production_version_is_entered(ledger, two, made):
+def test_an_alias_that_was_moved_by_hand_is_noticed_and_entered_with_the_next_move(show, two, made, registry):
+    made.version(two, made.model(), "production", holdout_mae="2.0")
+    shown, note = show("--format", "json")
+    assert note == (
+        f"note: the alias production of {two} was moved by hand: version 3 is in production, and the ledger says "
+        "version 2\n"
+    )
+    assert len(json.loads(shown)["entries"]) == 2
+    registry.decide.decide("rollback", two, "none", "Ada", "moved by hand")
+    shown, note = show("--format", "json")
+    assert note == ""
+    outside, rollback = json.loads(shown)["entries"][2:]
+    assert (outside["action"], outside["from"], outside["to"], outside["by"]) == ("outside", "2", "3", None)
+    assert outside["metrics"] == {"from": {"mae": 1.25}, "to": {"mae": 2.0}}
+    assert (rollback["from"], rollback["to"]) == ("3", "2")
     made.client.delete_model_version(two, "2")
-    shown, said = ledger()
-    assert "nothing is in production, after version 2" in said
-    assert "outside              2 -> -" in shown
+    assert "nothing is in production, and the ledger says version 2" in show()[1]
 
 
-def test_a_ledger_of_no_model_is_told(ledger):
-    with pytest.raises(SystemExit, match="ledger: there is no registered model nobody; promote makes one"):
-        ledger(registered_model="nobody")
+def test_a_production_version_from_before_there_was_a_ledger_is_noticed(show, made, name):
+    made.version(name, made.model(), "production")
+    assert "version 1 is in production, and the ledger says nothing" in show()[1]
 
 
-def test_an_entry_that_was_edited_by_hand_is_named(ledger, two, made):
-    made.client.set_registered_model_tag(two, "ledger.000001", "{")
-    with pytest.raises(SystemExit, match=r"the tag ledger.000001 of .* is no entry of the ledger any more"):
-        ledger()
+def test_a_ledger_that_is_empty_is_told(show):
+    with pytest.raises(SystemExit, match="ledger: the ledger of nobody is empty, and no version of it waits; judge"):
+        show(registered_model="nobody")
 
 
-def test_errors_that_are_no_numbers_make_no_broken_json(ledger, made, name, registry):
-    made.version(name, made.model(), "production", holdout_mae="nan", holdout_mae_wind_GW="1.0")
-    shown, _ = ledger("--format", "json")
-    assert "NaN" not in shown
-    assert json.loads(shown)["entries"][0]["metrics"]["to"] == {"mae_wind_GW": 1.0}
+@pytest.mark.parametrize(
+    ("text", "errors"), [("nan", {"mae": 1.5}), ("good", {"mae": 1.5}), ("1.0", {"mae": 1.5, "mae_wind_GW": 1.0})]
+)
+def test_an_error_that_is_not_a_number_is_left_out_of_the_entry(registry, made, name, text, errors):
+    version = made.waiting(name, made.model(), mae=1.5)
+    made.client.set_model_version_tag(name, version, "holdout_mae_wind_GW", text)
+    registry.decide.decide("approve", name, "none", "Ada", "the first one")
+    assert ledger.read(name).entries[0].metrics["to"] == errors
+
+
+def test_an_entry_that_was_overwritten_by_hand_is_named(show, two, made):
+    made.client.set_registered_model_tag(two, "ledger.000001", "[]")
+    with pytest.raises(SystemExit, match=f"^ledger: the tag ledger.000001 of {two} is not an entry of the ledger"):
+        show()

@@ -13,9 +13,10 @@ from sklearn.ensemble import RandomForestRegressor
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "3_projects" / "scoring"))  # its modules import each other, as a project's scripts do
 
-import batch  # noqa: E402
+import rows as rows_of_scoring  # noqa: E402
 import score  # noqa: E402
-import tracking  # noqa: E402
+from features import add_features  # noqa: E402
+from validate import load  # noqa: E402
 
 FEATURES = ["windspeed", "temperature", "rad_horizontal"]
 TARGETS = ["solar_GW", "wind_GW"]
@@ -35,14 +36,14 @@ def rows() -> pd.DataFrame:
 def saved() -> Callable[..., None]:
     """Return a function that saves or logs a small forest behind the model.py of 3_projects/rf."""
 
-    def save(rows: pd.DataFrame, folder: Path, keep: Callable, **where):
-        forest = RandomForestRegressor(n_estimators=5, max_depth=4, random_state=1).fit(rows[FEATURES], rows[TARGETS])
+    def save(rows: pd.DataFrame, folder: Path, keep: Callable, inputs: list[str] = FEATURES, **where):
+        forest = RandomForestRegressor(n_estimators=5, max_depth=12, random_state=1).fit(rows[inputs], rows[TARGETS])
         joblib.dump(forest, folder / "estimator.joblib")
         return keep(
             **where,
             python_model=str(ROOT / "3_projects" / "rf" / "model.py"),
             artifacts={"estimator": str(folder / "estimator.joblib")},
-            signature=infer_signature(rows[FEATURES], rows[TARGETS]),
+            signature=infer_signature(rows[inputs], rows[TARGETS]),
             pip_requirements=["scikit-learn"],
         )
 
@@ -58,12 +59,32 @@ def model_folder(rows, saved, tmp_path_factory) -> str:
 
 @pytest.fixture(scope="session")
 def model(model_folder):
-    return batch.load(model_folder)
+    return rows_of_scoring.load(model_folder)
+
+
+@pytest.fixture
+def job(model_folder, tmp_path) -> Callable[..., score.Job]:
+    """Return a function that describes the scoring of a file into the test's folder."""
+
+    def describe(source: Path, output: str = "scored.parquet", folder: str = model_folder) -> score.Job:
+        about = {"model": "wind_solar", "model_version": "7", "model_run": "the run that trained it"}
+        return score.Job(folder, about, str(source), str(tmp_path / output))
+
+    return describe
 
 
 @pytest.fixture(scope="session")
-def version() -> tracking.Version:
-    return tracking.Version("wind_solar", "7", "the run that trained it")
+def table() -> pd.DataFrame:
+    """Return the table of the shipped sample."""
+    return add_features(load(ROOT / "1_starting_point" / "germany.csv")[0])
+
+
+@pytest.fixture(scope="session")
+def forest(table, saved, tmp_path_factory) -> str:
+    """Return the folder of a model that takes the weather and all its features."""
+    folder, inputs = tmp_path_factory.mktemp("features"), [*table.columns.drop([*TARGETS, "repaired"])]
+    saved(table[10_001:11_201], folder, mlflow.pyfunc.save_model, inputs, path=str(folder / "model"))
+    return str(folder / "model")
 
 
 @pytest.fixture(scope="session")
@@ -74,16 +95,6 @@ def registered(running_servers, rows, saved, tmp_path_factory) -> str:
     mlflow.register_model(info.model_uri, "scored")
     mlflow.MlflowClient().set_registered_model_alias("scored", "production", "1")
     return "scored"
-
-
-@pytest.fixture
-def score_with_pandas(model, version, tmp_path) -> Callable[..., tuple[int, int]]:
-    """Return a function that scores a file into ``scored.parquet`` of the test's folder."""
-
-    def run(path: Path, output: str = "scored.parquet", chunk_rows: int = 50_000) -> tuple[int, int]:
-        return score.score_file(model, version, path, tmp_path / output, chunk_rows)
-
-    return run
 
 
 def with_cell(line: str, column: int, text: str) -> str:

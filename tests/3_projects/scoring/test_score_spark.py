@@ -1,26 +1,23 @@
 import json
 import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
-from types import SimpleNamespace
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import mlflow
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 import score_spark
-import session as spark
 from conftest import ROOT
-from processes import process
+from files import location
 from pyarrow import parquet
-from rows import ScoringError
-from servers import listens
+from score import score_file
+
+from forecasting.errors import UserError
+from server.processes import process
+from server.servers import listens
 
 FEATURES = ["windspeed", "temperature", "rad_horizontal"]
 TARGETS = ["solar_GW", "wind_GW"]
@@ -30,20 +27,21 @@ SCRIPT = ROOT / "3_projects" / "scoring" / "score_spark.py"
 @pytest.fixture(scope="module")
 def java() -> None:
     """Need a Java that Spark takes; CI has to have one."""
-    try:
-        spark.check_java()
-    except ScoringError as error:
-        pytest.fail(str(error)) if os.environ.get("CI") else pytest.skip(str(error))
+    said = subprocess.run("java -version", shell=True, capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', said)
+    if version is None or int(version[1]) < 17:
+        reason = "Spark needs Java 17 or newer on the PATH"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
 def session(java):
     """Share one session, with the loopback and Python settings that the project itself makes."""
     with pytest.MonkeyPatch.context() as environment:
-        for name in ("PYSPARK_PYTHON", "SPARK_LOCAL_IP"):
-            environment.setenv(name, os.environ.get(name, ""))
+        for name in ["PYSPARK_PYTHON", *(name for name in os.environ if "SPARK_" in name)]:
+            environment.setenv(name, "")
             environment.delenv(name)
-        started = spark.start("local[2]")
+        started = score_spark.start("local[2]")
         gateway = started.sparkContext._gateway
         yield started
         started.stop()
@@ -53,44 +51,41 @@ def session(java):
 
 
 @pytest.fixture
-def score_with_spark(session, model_folder, version, tmp_path):
+def with_spark(session, job):
     """Return a function that scores a path into ``spark.parquet`` of the test's folder."""
-
-    def run(path: Path, output: str = "spark.parquet") -> tuple[int, int]:
-        return score_spark.score_files(session, model_folder, version, f"file://{path}", f"file://{tmp_path / output}")
-
-    return run
+    return lambda path: score_spark.score_files(session, job(path, "spark.parquet"))
 
 
-def in_order(frame: pd.DataFrame, key: str = "utc_timestamp") -> pd.DataFrame:
-    return frame.sort_values(key, kind="stable").reset_index(drop=True)
+def in_order(path: Path) -> pd.DataFrame:
+    return pd.read_parquet(path).sort_values("utc_timestamp", kind="stable").reset_index(drop=True)
 
 
-def test_both_engines_give_the_same_numbers_and_set_the_same_lines_aside(
-    nasty, score_with_pandas, score_with_spark, tmp_path
+def same(left: pd.DataFrame, right: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(left, right, check_exact=True)
+
+
+def test_both_engines_give_the_same_numbers_in_the_same_order_and_set_the_same_lines_aside(
+    nasty, job, with_spark, tmp_path
 ):
-    """A forest in one thread gives the same bits in batches of any size; this file is one part, so its order stays."""
     content, reasons = nasty
     (tmp_path / "rows.csv").write_bytes(content)
-    assert score_with_spark(tmp_path / "rows.csv") == score_with_pandas(tmp_path / "rows.csv")
-    frames = [pd.read_parquet(tmp_path / name) for name in ("spark.parquet", "scored.parquet")]
-    pd.testing.assert_frame_equal(*frames, check_exact=True)
+    assert with_spark(tmp_path / "rows.csv") == score_file(job(tmp_path / "rows.csv"))
+    same(*(pd.read_parquet(tmp_path / name) for name in ("spark.parquet", "scored.parquet")))
     aside = [pd.read_parquet(tmp_path / f"{name}.rejected.parquet") for name in ("spark", "scored")]
-    pd.testing.assert_frame_equal(aside[0], aside[1].drop(columns="row"))
+    same(aside[0], aside[1].drop(columns="row"))
     assert aside[0]["reason"].tolist() == reasons
 
 
-def test_a_folder_of_parquet_files_gives_the_same_numbers_keyed(rows, score_with_pandas, score_with_spark, tmp_path):
-    spoilt = rows.assign(temperature=rows["temperature"].mask(rows.index == 7))
+def test_a_folder_of_parquet_files_keeps_its_keys_and_their_types(rows, job, with_spark, tmp_path):
+    spoilt = rows.assign(windspeed=rows["windspeed"].mask(rows.index == 7))
     spoilt.to_parquet(tmp_path / "all.parquet")
     (tmp_path / "rows").mkdir()
     for part in range(5):
         spoilt.iloc[part * 100 : part * 100 + 100].to_parquet(tmp_path / "rows" / f"{part}.parquet", index=False)
-    assert score_with_spark(tmp_path / "rows") == score_with_pandas(tmp_path / "all.parquet") == (499, 1)
-    found, wanted = (pd.read_parquet(tmp_path / name) for name in ("spark.parquet", "scored.parquet"))
-    pd.testing.assert_frame_equal(in_order(found), in_order(wanted), check_exact=True)
+    assert with_spark(tmp_path / "rows") == score_file(job(tmp_path / "all.parquet")) == (499, 1)
+    same(in_order(tmp_path / "spark.parquet"), in_order(tmp_path / "scored.parquet"))
     aside = [pd.read_parquet(tmp_path / f"{name}.rejected.parquet") for name in ("spark", "scored")]
-    pd.testing.assert_frame_equal(aside[0], aside[1].drop(columns="row"), check_exact=True)
+    same(aside[0], aside[1].drop(columns="row"))
     schema = parquet.read_schema(next((tmp_path / "spark.parquet").glob("part-*")))
     fields = json.loads(schema.metadata[b"org.apache.spark.sql.parquet.row.metadata"])["fields"]
     metadata = {field["name"]: field["metadata"] for field in fields}
@@ -100,47 +95,28 @@ def test_a_folder_of_parquet_files_gives_the_same_numbers_keyed(rows, score_with
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_folder_of_csv_files_needs_one_header(rows, score_with_pandas, score_with_spark, tmp_path):
+def test_a_folder_of_csv_files_needs_one_header(rows, job, with_spark, tmp_path):
     rows.to_csv(tmp_path / "all.csv", index=False)
     (tmp_path / "rows").mkdir()
     rows.head(300).to_csv(tmp_path / "rows" / "1.csv", index=False)
     rows.tail(200).to_csv(tmp_path / "rows" / "2.csv", index=False)
-    assert score_with_spark(tmp_path / "rows") == score_with_pandas(tmp_path / "all.csv") == (500, 0)
-    found, wanted = (pd.read_parquet(tmp_path / name) for name in ("spark.parquet", "scored.parquet"))
-    pd.testing.assert_frame_equal(in_order(found), in_order(wanted), check_exact=True)
+    assert with_spark(tmp_path / "rows") == score_file(job(tmp_path / "all.csv")) == (500, 0)
+    same(in_order(tmp_path / "spark.parquet"), in_order(tmp_path / "scored.parquet"))
     rows[rows.columns[::-1]].to_csv(tmp_path / "rows" / "3.csv", index=False)
-    with pytest.raises(ScoringError, match=r"3.csv: expected the header of .*1.csv, found another one"):
-        score_with_spark(tmp_path / "rows")
+    with pytest.raises(UserError, match=r"3.csv: expected the header of .*1.csv, found another one"):
+        with_spark(tmp_path / "rows")
 
 
-def test_rows_without_a_key_get_file_and_number_or_are_refused(model, rows, score_with_spark, tmp_path):
-    rows[FEATURES].to_parquet(tmp_path / "rows.parquet")
-    rows[FEATURES].to_csv(tmp_path / "rows.csv", index=False)
-    assert score_with_spark(tmp_path / "rows.parquet") == (500, 0)
-    scored = in_order(pd.read_parquet(tmp_path / "spark.parquet"), "row")
-    assert scored["row"].tolist() == list(range(1, 501))
-    assert set(scored["file"]) == {"rows.parquet"}
-    pd.testing.assert_frame_equal(scored[TARGETS], model.predict(rows[FEATURES]), check_exact=True)
-    with pytest.raises(ScoringError, match="expected a column that tells the rows apart"):
-        score_with_spark(tmp_path / "rows.csv")
-
-
-def test_an_older_output_is_replaced_by_a_whole_one_only(rows, score_with_spark, tmp_path):
+def test_an_older_output_is_replaced_by_a_whole_one_only(rows, with_spark, tmp_path):
     rows.to_parquet(tmp_path / "rows.parquet")
     rows.assign(windspeed=np.nan).to_parquet(tmp_path / "bad.parquet")
     rows.head(10).to_parquet(tmp_path / "few.parquet")
-    score_with_spark(tmp_path / "rows.parquet")
-    with pytest.raises(ScoringError, match="found 500 bad ones"):
-        score_with_spark(tmp_path / "bad.parquet")
+    with_spark(tmp_path / "rows.parquet")
+    (tmp_path / ".spark.parquet.partial").mkdir()  # of a job that was killed
+    with pytest.raises(UserError, match="only bad ones, the first because: expected a number in windspeed, found n"):
+        with_spark(tmp_path / "bad.parquet")
     assert len(pd.read_parquet(tmp_path / "spark.parquet")) == 500
-    assert len(pd.read_parquet(tmp_path / "spark.rejected.parquet")) == 500
-    # A job that was killed after it had taken the older output away, and one killed before.
-    (tmp_path / "spark.parquet").rename(tmp_path / ".spark.parquet.old-1")
-    (tmp_path / ".spark.parquet.partial-1").mkdir()
-    with pytest.raises(ScoringError, match="found 500 bad ones"):
-        score_with_spark(tmp_path / "bad.parquet")
-    assert len(pd.read_parquet(tmp_path / "spark.parquet")) == 500
-    assert score_with_spark(tmp_path / "few.parquet") == (10, 0)
+    assert with_spark(tmp_path / "few.parquet") == (10, 0)
     assert len(pd.read_parquet(tmp_path / "spark.parquet")) == 10
     names = ["bad.parquet", "few.parquet", "rows.parquet", "spark.parquet"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
@@ -149,74 +125,72 @@ def test_an_older_output_is_replaced_by_a_whole_one_only(rows, score_with_spark,
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda folder: None, "no such file, or an empty folder"),
-        (lambda folder: (folder / "rows").mkdir(), "no such file, or an empty folder"),
+        (lambda folder: None, "Path does not exist: file:{path}"),
+        (lambda folder: (folder / "rows").mkdir(), "{path}: [UNABLE_TO_INFER_SCHEMA]"),
+        (lambda folder: (folder / "rows").write_bytes(b"PAR1 nothing"), "while reading file file:{path}"),
         (lambda folder: pd.DataFrame({"a": [1.0]}).to_parquet(folder / "rows"), "expected the columns windspeed, temp"),
+        (lambda folder: pd.DataFrame(columns=FEATURES).to_parquet(folder / "rows"), "a column that tells the rows ap"),
     ],
-    ids=["no file", "an empty folder", "other columns"],
+    ids=["no file", "an empty folder", "no Parquet", "other columns", "no key"],
 )
-def test_an_input_that_cannot_be_used_is_named(score_with_spark, tmp_path, make, sentence):
+def test_an_input_that_cannot_be_used_is_named_in_one_line(session, job, monkeypatch, tmp_path, make, sentence):
     make(tmp_path)
-    with pytest.raises(ScoringError, match=f"{tmp_path / 'rows'}: {sentence}"):
-        score_with_spark(tmp_path / "rows")
+    monkeypatch.setattr(score_spark, "start", lambda master: session)
+    monkeypatch.setattr(session, "stop", lambda: None)
+    options = score_spark.argparse.Namespace(master="local[2]")
+    with pytest.raises(UserError) as caught:
+        score_spark.with_spark(job(tmp_path / "rows", "spark.parquet"), options)
+    assert sentence.format(path=tmp_path / "rows") in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
-def test_an_error_of_spark_is_one_line(score_with_spark, tmp_path):
-    (tmp_path / "rows.parquet").write_bytes(b"PAR1 nothing of the kind")
-    with pytest.raises((score_spark.PySparkException, score_spark.Py4JError)) as caught:
-        score_with_spark(tmp_path / "rows.parquet")
-    said = score_spark.reason_of(caught.value)
-    assert f"{tmp_path / 'rows.parquet'} is not a Parquet file" in said
-    assert "\n" not in said
+@pytest.mark.parametrize(
+    ("path", "address"),
+    [
+        (PureWindowsPath("C:\\work shop\\out\\ä.parquet"), "file:///C:/work shop/out/ä.parquet"),
+        (PurePosixPath("/work shop/x.csv"), "file:///work shop/x.csv"),
+        ("s3a://bucket/rows", "s3a://bucket/rows"),
+    ],
+)
+def test_a_path_of_any_system_becomes_an_address_that_spark_knows(monkeypatch, path, address):
+    monkeypatch.setattr("files.Path", type(path))
+    assert location(str(path)) == address
 
 
-def test_without_java_it_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("JAVA_HOME", raising=False)
-    with pytest.raises(ScoringError, match=r"needs Java 17 or newer, found none on the PATH\. Install it, for example"):
-        spark.check_java()
-    old = tmp_path / "java"
-    old.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
-    old.chmod(0o755)
-    with pytest.raises(ScoringError, match=r"needs Java 17 or newer, found .*11\.0\.2"):
-        spark.check_java()
+@pytest.mark.parametrize(
+    ("master", "variables"),
+    [("locl[2]", {}), ("local[1]", {"JAVA_HOME": "/nowhere"}), ("local[1]", {"SPARK_HOME": "/nowhere"})],
+)
+def test_a_spark_that_does_not_start_says_what_it_needs(java, master, variables):
+    """In a process of its own, in which no session runs yet."""
+    code = (
+        f"import score_spark\ntry: score_spark.start({master!r})\nexcept score_spark.UserError as error: print(error)"
+    )
+    env = {key: text for key, text in os.environ.items() if "SPARK" not in key} | variables
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=SCRIPT.parent, env=env, capture_output=True, text=True, timeout=200, check=False)
+    assert f"Spark does not start on {master}: " in done.stdout
+    assert "It needs Java 17 or newer" in done.stdout
+    assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("master", ["spark", "locl[2]", "http://127.0.0.1", "spark://"])
-def test_a_master_that_spark_does_not_know_is_refused(master):
-    with pytest.raises(ScoringError, match=r"expected a master such as local\[\*\].*found " + re.escape(repr(master))):
-        spark.check_master(master)
-
-
-def test_a_master_that_is_away_or_has_no_workers_is_named_in_time(free_port, monkeypatch):
+def test_a_master_that_is_away_is_named_in_time(free_port):
     master = f"spark://127.0.0.1:{free_port()}"
-    with pytest.raises(ScoringError, match=f"the Spark master {master} can't be reached"):
-        spark.check_master(master)
-    monkeypatch.setattr(spark, "FIRST_WORKER", 0.5)
-    status = SimpleNamespace(getExecutorInfos=lambda: ["the driver"])
-    context = SimpleNamespace(_jsc=SimpleNamespace(sc=lambda: SimpleNamespace(statusTracker=lambda: status)))
-    stopped = []
-    idle = SimpleNamespace(sparkContext=context, stop=lambda: stopped.append(True))
-    with pytest.raises(ScoringError, match="has had no free worker"):
-        spark.wait_for_worker(idle, master)
-    assert stopped
+    with pytest.raises(UserError, match=f"Spark does not start on {master}: .*refused"):
+        score_spark.start(master)
 
 
-def processes_about(text: str) -> list[psutil.Process]:
-    """Return the processes whose command or environment names something."""
-    found = []
-    for one in psutil.process_iter():
-        try:
-            if any(text in part for part in [*one.cmdline(), *one.environ().values()]):
-                found.append(one)
-        except psutil.Error:
-            continue
-    return found
+def test_the_udf_of_mlflow_gives_the_same_numbers_as_pandas(session, registered, rows):
+    uri = f"models:/{registered}@production"
+    score = mlflow.pyfunc.spark_udf(session, uri, env_manager="local", result_type=None)
+    frame = session.createDataFrame(rows[FEATURES])
+    scored = frame.withColumn("power", score(*[frame[name] for name in FEATURES])).select("power.*").toPandas()
+    pd.testing.assert_frame_equal(scored, mlflow.pyfunc.load_model(uri).predict(rows[FEATURES]))
 
 
 @pytest.fixture
 def cluster(java, free_port, tmp_path):
-    """Run a standalone master and two workers of one core each on loopback; nothing of them may be left."""
+    """Run a standalone master and two workers of one core each on loopback."""
     import pyspark
 
     spark_class = Path(pyspark.__file__).parent / "bin" / "spark-class"
@@ -237,65 +211,26 @@ def cluster(java, free_port, tmp_path):
             for one in (first, second):
                 one.wait_until(lambda: (folder / "master.log").read_text().count("Registering worker") == 2, 120)
             yield address, folder
-    assert not processes_about(str(folder))
-
-
-def type_spark(**parameters) -> subprocess.CompletedProcess:
-    """Type ``mlflow run`` for the entry point and return what came of it."""
-    command = [sys.executable, "-m", "mlflow", "run", "3_projects/scoring", "-e", "spark", "--env-manager", "local"]
-    for name, value in parameters.items():
-        command += ["-P", f"{name}={value}"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
 
 
 @pytest.mark.slow
-def test_a_cluster_of_two_workers_gives_the_same_numbers(registered, rows, cluster, score_with_pandas, tmp_path):
+def test_a_cluster_of_two_workers_gives_the_same_numbers(registered, rows, cluster, job, tmp_path):
     master, folder = cluster
     (tmp_path / "rows").mkdir()
     for part in range(4):
         rows.iloc[part * 125 : part * 125 + 125].to_parquet(tmp_path / "rows" / f"{part}.parquet", index=False)
     rows.to_parquet(tmp_path / "all.parquet", index=False)
-    score_with_pandas(tmp_path / "all.parquet")
-    done = type_spark(
-        input=tmp_path / "rows", output=tmp_path / "spark.parquet", registered_model=registered, master=master
-    )
+    score_file(job(tmp_path / "all.parquet"))
+    command = [sys.executable, "-m", "mlflow", "run", "3_projects/scoring", "-e", "spark", "--env-manager", "local"]
+    for option in (f"input={tmp_path / 'rows'}", f"output={tmp_path / 'spark.parquet'}", f"master={master}"):
+        command += ["-P", option]
+    command += ["-P", f"registered_model={registered}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"scoring: Spark started on {master} in " in done.stdout
     assert f"scoring: 500 rows with {registered} version 1" in done.stdout
     for name in ("a", "b"):
-        assert (
-            "Launched executor" in (folder / f"{name}.log").read_text()
-            or "Asked to launch executor" in (folder / f"{name}.log").read_text()
-        ), "a worker had no part in it"
-    found, wanted = (pd.read_parquet(tmp_path / name) for name in ("spark.parquet", "scored.parquet"))
-    pd.testing.assert_frame_equal(in_order(found), in_order(wanted), check_exact=True)
-    run_id = re.search(r"in run with ID '(\w+)'", done.stderr)[1]
-    run = mlflow.get_run(run_id)
+        assert re.search("Launched executor|Asked to launch executor", (folder / f"{name}.log").read_text())
+    same(in_order(tmp_path / "spark.parquet"), in_order(tmp_path / "scored.parquet"))
+    run = mlflow.get_run(re.search(r"in run with ID '(\w+)'", done.stderr)[1])
     assert (run.data.metrics["rows"], run.data.metrics["rejected"]) == (500, 0)
     assert run.data.tags["model_version"] == "1"
-
-
-@pytest.mark.slow
-def test_a_spark_job_that_is_killed_leaves_the_older_output_whole(java, registered, rows, tmp_path):
-    """Its JVM and its workers go with it."""
-    pd.concat([rows] * 4000).to_parquet(tmp_path / "big.parquet")
-    (tmp_path / "spark.parquet").mkdir()
-    rows.to_parquet(tmp_path / "spark.parquet" / "part-0.parquet")
-    command = [sys.executable, SCRIPT, "--input", tmp_path / "big.parquet", "--output", tmp_path / "spark.parquet"]
-    command += ["--registered-model", registered, "--master", "local[1]"]
-    env = os.environ | {"SPARK_LOCAL_DIRS": str(tmp_path / "scratch")}
-    with (tmp_path / "log").open("wb") as log:
-        job = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log, env=env)
-    deadline = time.monotonic() + 200
-    while not list(tmp_path.glob(".spark.parquet.partial-*/_temporary/0/_temporary/*/part-*")):
-        assert job.poll() is None, (tmp_path / "log").read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    job.send_signal(signal.SIGKILL)
-    job.wait(60)
-    while processes_about(str(tmp_path / "scratch")):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert [path.name for path in (tmp_path / "spark.parquet").iterdir()] == ["part-0.parquet"]
-    assert len(pd.read_parquet(tmp_path / "spark.parquet")) == 500
-    shutil.rmtree(tmp_path / "scratch", ignore_errors=True)

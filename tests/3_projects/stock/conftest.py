@@ -1,12 +1,10 @@
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 import stock_series
-from processes import process
+from moto.server import ThreadedMotoServer
 
 
 @pytest.fixture
@@ -32,22 +30,14 @@ def fetch(write):
     return from_content
 
 
-def answers(address: str) -> bool:
-    try:
-        return requests.get(f"{address}/moto-api/data.json", timeout=5).ok
-    except requests.ConnectionError:
-        return False
-
-
 @pytest.fixture(scope="module")
-def endpoint(free_port, tmp_path_factory) -> Iterator[str]:
+def endpoint(free_port) -> Iterator[str]:
     """Run an S3 server, and return its address."""
-    port, log = free_port(), tmp_path_factory.mktemp("s3") / "log"
-    address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port]
-    with process("The S3 server", command, log, env=dict(os.environ)) as server:
-        server.wait_until(lambda: answers(address), 60)
-        yield address
+    port = free_port()
+    server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
 
 
 @pytest.fixture(scope="module")

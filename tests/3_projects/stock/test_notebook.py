@@ -50,7 +50,7 @@ def test_it_is_kept_without_output_and_says_what_it_is():
 
 
 @pytest.mark.slow
-def test_it_runs_from_top_to_bottom_and_draws_one_chart_for_each_model(ran):
+def test_it_runs_from_top_to_bottom_learns_and_draws_one_chart_for_each_model(ran):
     cells = [cell for cell in ran.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert not [output.text for output in outputs(ran) if output.get("name") == "stderr"]
@@ -58,6 +58,9 @@ def test_it_runs_from_top_to_bottom_and_draws_one_chart_for_each_model(ran):
     titles = [re.findall(r'plt\.title\("Microsoft: (.*)"\)', cell.source) for cell in drawn]
     assert titles == [[name] for name in NAMES]
     assert re.findall(r"^(.*): RMSE", printed(ran), re.MULTILINE) == NAMES
+    losses = [float(loss) for loss in re.findall(r" - loss: ([\d.]+)", printed(ran))]
+    assert len(losses) == 5
+    assert losses[-1] < losses[0] / 5  # the network learns
 
 
 @pytest.mark.slow
@@ -85,10 +88,3 @@ def test_its_errors_are_right_and_no_better_than_the_last_price(ran):
     assert f"25 neighbours {found['k nearest neighbours']:.2f}" in source
     readme = " ".join((NOTEBOOK.parent / "README.md").read_text(encoding="utf-8").split())
     assert f"an RMSE of {naive:.3f} dollars where the regression has {linear:.3f}" in readme
-
-
-@pytest.mark.slow
-def test_the_network_learns(ran):
-    losses = [float(loss) for loss in re.findall(r" - loss: ([\d.]+)", printed(ran))]
-    assert len(losses) == 5
-    assert losses[-1] < losses[0] / 5

@@ -1,17 +1,15 @@
 """The notebook of chapter 1, the project and the served model give the same prediction for the same window."""
 
-import contextlib
-import os
-import sys
+import asyncio
 
+import httpx
 import matplotlib.pyplot as plt
 import mlflow
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-import requests
-from processes import process
+from mlflow.pyfunc import scoring_server
 from stock_series import STOCK
 from stock_versions import INPUTS, ROOT
 
@@ -79,34 +77,17 @@ def trained(run, table_run):
     return {model: f"models:/{run.outputs.model_outputs[0].model_id}" for model, run in runs.items()}
 
 
-@pytest.fixture(scope="module")
-def served(trained, free_port, tmp_path_factory):
-    """Serve each model as the README does, and return a function that asks one."""
-    ports = {model: free_port() for model in trained}
-    with contextlib.ExitStack() as up:
-        for model, port in ports.items():
-            command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", trained[model]]
-            log = tmp_path_factory.mktemp("served") / "log"
-            command += ["--env-manager", "local", "-p", port]
-            server = up.enter_context(process(f"The served {model}", command, log, env=dict(os.environ)))
-            ports[model] = port, server
-        for port, server in ports.values():
-            server.wait_until(lambda port=port: answers(port), 120)
+def served(uri, windows):
+    """Return what a model answers to windows that are sent to MLflow's scoring server."""
+    body = {"dataframe_split": {"columns": list(windows), "data": windows.to_numpy().tolist()}}
+    server = httpx.ASGITransport(scoring_server.init(mlflow.pyfunc.load_model(uri)))
 
-        def ask(model, windows):
-            body = {"dataframe_split": {"columns": list(windows), "data": windows.to_numpy().tolist()}}
-            answer = requests.post(f"http://127.0.0.1:{ports[model][0]}/invocations", json=body, timeout=60)
-            answer.raise_for_status()
-            return np.array([row["next_close"] for row in answer.json()["predictions"]])
+    async def ask():
+        async with httpx.AsyncClient(transport=server, base_url="http://server") as client:
+            return await client.post("/invocations", json=body)
 
-        yield ask
-
-
-def answers(port):
-    try:
-        return requests.get(f"http://127.0.0.1:{port}/health", timeout=5).ok
-    except requests.ConnectionError:
-        return False
+    answer = asyncio.run(ask()).raise_for_status()
+    return np.array([row["next_close"] for row in answer.json()["predictions"]])
 
 
 def windows_of(notebook, days):
@@ -122,11 +103,11 @@ def test_notebook_and_project_cut_the_same_windows_out_of_the_same_prices(notebo
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_notebook_project_and_served_model_predict_the_same(notebook, holdout, trained, served, model):
+def test_notebook_project_and_served_model_predict_the_same(notebook, holdout, trained, model):
     typed = notebook[MODELS[model]](windows_of(notebook, holdout.index))
     project = mlflow.pyfunc.load_model(trained[model]).predict(holdout)["next_close"]
     np.testing.assert_allclose(project, typed, rtol=SAME)
-    np.testing.assert_allclose(served(model, holdout), typed, rtol=SAME)
+    np.testing.assert_allclose(served(trained[model], holdout), typed, rtol=SAME)
     # And it is a prediction: neither the last price nor, for those that learn, the mean.
     last, mean = (np.isclose(typed, naive, rtol=1e-6).any() for naive in (holdout["close_14"], holdout.mean(axis=1)))
     assert (last, mean) == (False, model == "moving_average")

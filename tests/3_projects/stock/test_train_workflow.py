@@ -26,27 +26,25 @@ def test_the_commands_are_those_that_the_tests_type(root):
         assert (root / name).is_file()
 
 
-@pytest.mark.parametrize("job", ["train", "promote"])
-def test_without_the_secrets_a_job_ends_with_the_name_of_what_is_missing(tmp_path, job):
+@pytest.mark.parametrize(
+    ("job", "secrets", "challengers", "said"),
+    [
+        ("train", {}, "c", "MLFLOW_TRACKING_URI: is not among the secrets of the environment training"),
+        ("promote", {}, "c", "MLFLOW_TRACKING_URI: is not among the secrets of the environment production"),
+        (
+            "promote",
+            {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1"},
+            "",
+            "CHALLENGERS: have not come from the job before",
+        ),
+    ],
+)
+def test_a_job_ends_with_the_name_of_what_is_missing(tmp_path, job, secrets, challengers, said):
     (tmp_path / "project").mkdir()
     workflow = load("train.yml")
     for each in workflow["jobs"].values():
         each["steps"] = [step for step in each["steps"] if "secrets." in json.dumps(step)]
-    outputs = {"needs.train.outputs.table": "t", "needs.train.outputs.candidates": "c"}
+    outputs = {"needs.train.outputs.table": "t", "needs.train.outputs.challengers": challengers}
     with pytest.raises(subprocess.CalledProcessError) as failed:
-        Runner(tmp_path / "project", workflow, secrets={}, outputs=outputs).run(job)
-    environment = workflow["jobs"][job]["environment"]
-    assert f"MLFLOW_TRACKING_URI: is not among the secrets of the environment {environment}" in failed.value.output
-
-
-def test_a_job_that_has_not_got_the_models_registers_nothing(tmp_path):
-    (tmp_path / "project").mkdir()
-    workflow = load("train.yml")
-    workflow["jobs"]["promote"]["steps"] = [
-        step for step in workflow["jobs"]["promote"]["steps"] if "secrets." in json.dumps(step)
-    ]
-    outputs = {"needs.train.outputs.table": "t", "needs.train.outputs.candidates": ""}
-    secrets = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}
-    with pytest.raises(subprocess.CalledProcessError) as failed:
-        Runner(tmp_path / "project", workflow, secrets=secrets, outputs=outputs).run("promote")
-    assert failed.value.output.strip().endswith("CANDIDATES: have not come from the job before")
+        Runner(tmp_path / "project", workflow, secrets=secrets, outputs=outputs).run(job)
+    assert said in failed.value.output

@@ -41,21 +41,14 @@ def test_a_price_that_stays_is_no_rise():
     assert (table[["up", "same_as_yesterday", "majority"]] == 0).all(axis=None)
 
 
-def test_time_decides_the_parts_and_the_holdout_is_at_the_end(series):
+def test_time_decides_the_parts_the_holdout_is_at_the_end_and_none_has_a_price_of_another(series):
     table = windows.make_table(series, 14, 0.5)
-    spans = {part: table.index[table["split"] == part] for part in ("train", "validation", "holdout")}
-    assert spans["train"][-1] < spans["validation"][0]
-    assert spans["validation"][-1] < spans["holdout"][0]
-    assert series.index[-1] - spans["holdout"][0] <= pd.Timedelta(days=183)
+    train, validation, holdout = (table[table["split"] == part] for part in ("train", "validation", "holdout"))
+    assert train.index[-1] < validation.index[0] <= validation.index[-1] < holdout.index[0]
+    assert series.index[-1] - holdout.index[0] <= pd.Timedelta(days=183)
     assert table.index[-1] == series.index[-2]
-
-
-def test_no_part_has_a_price_that_is_in_another_one(series):
-    table = windows.make_table(series, 14, 0.5)
-    seen = {part: set(rows[[*CLOSES, "next_close"]].to_numpy().ravel()) for part, rows in table.groupby("split")}
-    assert not seen["train"] & seen["validation"]
-    assert not seen["train"] & seen["holdout"]
-    assert not seen["validation"] & seen["holdout"]
+    seen = [set(part[[*CLOSES, "next_close"]].to_numpy().ravel()) for part in (train, validation, holdout)]
+    assert len(set.union(*seen)) == sum(map(len, seen))
     assert len(table) == 700 - 14 - 2 * 14
 
 
@@ -95,5 +88,5 @@ def test_a_window_has_as_many_days_as_asked_for(series, days):
     ],
 )
 def test_too_few_days_and_senseless_parameters_are_refused(count, days, years, sentence):
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(windows.UserError, match=sentence):
         windows.make_table(prices(count), days, years)

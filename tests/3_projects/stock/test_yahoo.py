@@ -27,7 +27,7 @@ import ingest
 try:
     prices, repairs, note = ingest.fetch("NVDA", "yahoo", *sys.argv[3:])
     print(prices.assign(note=note).to_json(date_unit="s"))
-except ingest.PriceError as error:
+except ingest.UserError as error:
     print("refused:", error)
 """
 DAYS = pd.bdate_range("2020-01-01 09:30", periods=120, tz="America/New_York")
@@ -35,23 +35,11 @@ CLOSES = [100 + number / 10 for number in range(120)]
 
 
 def chart(path: str) -> tuple[int, dict]:
-    """Return what Yahoo answers about its charts: prices of NVDA, and an error for any other symbol."""
-    if "/v8/finance/chart/NVDA" not in path:
-        error = {"code": "Not Found", "description": "No data found, symbol may be delisted"}
-        return 404, {part: {"result": None, "error": error} for part in ("chart", "quoteSummary")}
-    day = {
-        "timezone": "EST",
-        "start": int(DAYS[-1].timestamp()),
-        "end": int(DAYS[-1].timestamp()) + 23400,
-        "gmtoffset": -18000,
-    }
+    """Return what Yahoo answers about the chart of NVDA."""
+    end = int(DAYS[-1].timestamp())
+    day = {"timezone": "EST", "start": end, "end": end + 23400, "gmtoffset": -18000}
     meta = {"currency": "USD", "symbol": "NVDA", "exchangeTimezoneName": "America/New_York", "priceHint": 2}
-    meta |= {
-        "instrumentType": "EQUITY",
-        "gmtoffset": -18000,
-        "regularMarketTime": int(DAYS[-1].timestamp()),
-        "dataGranularity": "1d",
-    }
+    meta |= {"instrumentType": "EQUITY", "gmtoffset": -18000, "regularMarketTime": end, "dataGranularity": "1d"}
     meta |= {"currentTradingPeriod": {"pre": day, "regular": day, "post": day}, "validRanges": ["max"]}
     quote = {"open": CLOSES, "high": CLOSES, "low": CLOSES, "close": CLOSES, "volume": [1000] * 120}
     adjusted = {"adjclose": [value / 2 for value in CLOSES]}
@@ -67,7 +55,6 @@ def yahoo():
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            asked.append(self.path)
             status, content = server.answer(self.path)
             body = content.encode() if isinstance(content, str) else json.dumps(content).encode()
             self.send_response(status)
@@ -78,9 +65,8 @@ def yahoo():
         def log_message(self, *arguments):
             pass
 
-    asked = []
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.answer, server.asked = chart, asked
+        server.answer = chart
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
@@ -111,24 +97,19 @@ def test_the_prices_of_yahoo_are_adjusted_and_named_by_the_day_at_the_exchange(y
     assert prices["note"].str.startswith("adjusted for splits and dividends").all()
 
 
-def test_a_symbol_that_yahoo_does_not_know_is_refused(yahoo, ask):
-    yahoo.answer = lambda path: chart(path.replace("NVDA", "NONE"))
-    sentence = ask(yahoo.server_port)
-    assert sentence.startswith("refused: Yahoo Finance knows no prices of NVDA until 2020-12-31. Look the symbol up")
-
-
-def test_no_network_is_told_and_what_to_do_without_one(ask, free_port):
-    sentence = ask(free_port())
-    assert sentence.startswith("refused: Yahoo Finance does not answer (")
-    assert "Without one give source=sample" in sentence
-
-
-@pytest.mark.parametrize("answer", [(200, "<html>moved</html>"), (200, {"chart": {"result": [{}], "error": None}})])
-def test_an_answer_that_is_none_is_one_sentence(yahoo, ask, answer):
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (None, ""),
+        ((404, {"chart": {"result": None, "error": {"code": "Not Found", "description": "No data found"}}}), ""),
+        ((200, "<html>moved</html>"), ""),
+        ((200, {"chart": {"result": [{}], "error": None}}), ""),
+        ((429, "Too Many Requests"), "YFRateLimitError: "),
+    ],
+    ids=["no network", "unknown symbol", "no JSON", "nothing in it", "too many questions"],
+)
+def test_without_prices_it_says_why_and_what_to_do_in_one_sentence(yahoo, ask, free_port, answer, reason):
     yahoo.answer = lambda path: answer
-    assert ask(yahoo.server_port).startswith("refused: Yahoo Finance")
-
-
-def test_too_many_questions_are_told(yahoo, ask):
-    yahoo.answer = lambda path: (429, "Too Many Requests")
-    assert ask(yahoo.server_port).startswith("refused: Yahoo Finance has had too many questions. Ask later")
+    sentence = ask(yahoo.server_port if answer else free_port())
+    assert sentence.startswith(f"refused: Yahoo Finance gives no prices of NVDA ({reason}")
+    assert sentence.endswith("without a network, give source=sample or the path of a CSV.")

@@ -15,7 +15,6 @@ import pytest
 from mlflow.entities import Run
 
 WORKFLOW = Path(__file__).parents[3] / "3_projects" / "workflow"
-OWN = ("cache.py", "history.py", "leftovers.py", "run.py")
 
 
 def said(output: str) -> dict[str, str]:
@@ -28,10 +27,8 @@ class Flow:
 
     def __init__(self, folder: Path):
         shutil.copytree(Path(__file__).parent / "tiny", folder, ignore=shutil.ignore_patterns("__pycache__"))
-        self.folder, self.work = folder, folder / "3_projects" / "work"
+        self.folder, self.work, self.experiment = folder, folder / "3_projects" / "work", "tiny"
         self.home = (folder / "3_projects" / "flow").rename(folder / "3_projects" / folder.parent.name)
-        for name in OWN:
-            shutil.copy(WORKFLOW / name, self.home)
         self.input = folder / "input.txt"
         self.input.write_text("x")
         self.orders = folder / "orders"
@@ -41,8 +38,13 @@ class Flow:
         (self.orders / name).write_text(text)
 
     def command(self, *options: str) -> dict:
-        env = os.environ | {"ORDERS": str(self.orders), "MLFLOW_EXPERIMENT_NAME": "tiny", "PYTHONWARNINGS": "ignore"}
-        return {"args": [sys.executable, "run.py", *options], "cwd": self.home, "env": env, "text": True}
+        env = os.environ | {
+            "ORDERS": str(self.orders),
+            "MLFLOW_EXPERIMENT_NAME": self.experiment,
+            "PYTHONWARNINGS": "ignore",
+        }
+        arguments = [sys.executable, WORKFLOW / "run.py", "--steps", self.home / "steps.py", *options]
+        return {"args": arguments, "cwd": self.folder, "env": env, "text": True}
 
     def __call__(self, *options: str) -> subprocess.CompletedProcess:
         return subprocess.run(**self.command(*options), capture_output=True, timeout=120, check=False)
@@ -54,7 +56,7 @@ class Flow:
         return said(done.stdout)
 
     def dry(self, *options: str) -> dict[str, str]:
-        return self.runs("--dry-run", *options)
+        return self.runs("--dry-run=true", *options)
 
     def start(self, *options: str) -> subprocess.Popen:
         """Start the workflow and leave it to itself."""
@@ -78,7 +80,7 @@ class Flow:
 
     def newest(self, step: str) -> Run:
         """Return the newest run of a step; the workflow itself has the name of its folder."""
-        condition = f"tags.`cache.step` = '{self.home.name}/{step}'" if step else f"tags.step = '{self.home.name}'"
+        condition = f"tags.`cache.step` = '{self.home.name}/{step}'" if step else f"tags.project = '{self.home.name}'"
         return mlflow.search_runs(search_all_experiments=True, filter_string=condition, output_format="list")[0]
 
 

@@ -1,15 +1,13 @@
-import importlib.util
 import json
-import sys
+import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-PATH = Path(__file__).parents[3] / "3_projects" / "workflow" / "cache.py"
-spec = importlib.util.spec_from_file_location("workflow_cache", PATH)
-cache = sys.modules["workflow_cache"] = importlib.util.module_from_spec(spec)  # its dataclass looks itself up there
-spec.loader.exec_module(cache)
+WORKFLOW = Path(__file__).parents[3] / "3_projects" / "workflow"
+cache = SimpleNamespace(**runpy.run_path(str(WORKFLOW / "cache.py")))
+SHARED = cache.SHARED
 
 LOCAL = {"environment manager": "local", "Python": "3.11", "locked requirements": "aaaa"}
 
@@ -38,28 +36,24 @@ def run(tags, status="FINISHED", run_id="r1", **more):
     return SimpleNamespace(data=SimpleNamespace(tags=tags | more), info=SimpleNamespace(status=status, run_id=run_id))
 
 
-def kept(run):
+def unspoilt(run):
     return None
 
 
 def test_a_run_of_the_same_code_parameters_and_input_stands_in(folder, describe):
     earlier = run(describe())
-    assert cache.match([run(describe({"trees": 9})), earlier], describe(), kept) == (earlier, cache.SAME)
+    assert cache.match([run(describe({"trees": 9})), earlier], describe(), unspoilt) == (earlier, cache.SAME)
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "train.cpython-311.pyc").write_bytes(b"x")
     (folder / ".DS_Store").write_bytes(b"x")
-    (folder / ".ipynb_checkpoints").mkdir()
-    (folder / ".ipynb_checkpoints" / "train.py").write_bytes(b"x")
-    assert cache.match([earlier], describe(), kept) == (earlier, cache.SAME)
-
-
-def test_a_whole_number_is_the_same_with_and_without_a_point(describe):
-    assert describe({"days": 365.0}) == describe({"days": 365})
-    assert describe({"days": 0.5}) != describe({"days": 0})
+    for name in (".ipynb_checkpoints", "output"):
+        (folder / name).mkdir()
+        (folder / name / "train.py").write_bytes(b"x")
+    assert cache.match([earlier], describe(), unspoilt) == (earlier, cache.SAME)
 
 
 def test_a_step_without_an_earlier_run_has_to_run(describe):
-    assert cache.match([], describe(), kept) == (None, "no workflow has run it yet")
+    assert cache.match([], describe(), unspoilt) == (None, "no workflow has run it yet")
 
 
 @pytest.mark.parametrize(
@@ -84,18 +78,19 @@ def test_a_step_without_an_earlier_run_has_to_run(describe):
 )
 def test_the_reason_names_what_changed_since_the_newest_finished_run(describe, change, reason):
     runs = [run(describe({"trees": 0}), "FAILED"), run(describe()), run(describe({"trees": 99}))]
-    assert cache.match(runs, describe(**change), kept) == (None, reason)
+    assert cache.match(runs, describe(**change), unspoilt) == (None, reason)
 
 
 def test_the_reason_names_the_files_that_changed(folder, describe):
     earlier = run(describe())
     (folder / "train.py").write_text("print(2)")
-    assert cache.match([earlier], describe(), kept) == (None, "code changed: train.py")
+    assert cache.match([earlier], describe(), unspoilt) == (None, "code changed: train.py")
     (folder / "train.py").unlink()
     (folder / "parts").mkdir()
     (folder / "parts" / "fit.py").write_text("print(1)")
     (folder / "MLproject").write_text("name: y")
-    assert cache.match([earlier], describe(), kept)[1] == "code changed: MLproject, parts/fit.py (new), train.py (gone)"
+    reason = "code changed: MLproject, parts/fit.py (new), train.py (gone)"
+    assert cache.match([earlier], describe(), unspoilt)[1] == reason
 
 
 def test_a_step_that_names_its_files_does_not_follow_the_others_of_its_project(folder):
@@ -105,9 +100,9 @@ def test_a_step_that_names_its_files_does_not_follow_the_others_of_its_project(f
 
     earlier = run(tags())
     (folder / "other.py").write_text("print(3)")
-    assert cache.match([earlier], tags(), kept) == (earlier, cache.SAME)
+    assert cache.match([earlier], tags(), unspoilt) == (earlier, cache.SAME)
     (folder / "train.py").write_text("print(2)")
-    assert cache.match([earlier], tags(), kept) == (None, "code changed: train.py")
+    assert cache.match([earlier], tags(), unspoilt) == (None, "code changed: train.py")
 
 
 def test_a_file_that_is_read_counts_by_its_content(tmp_path, describe):
@@ -115,11 +110,36 @@ def test_a_file_that_is_read_counts_by_its_content(tmp_path, describe):
     csv.write_text("1")
     earlier = run(describe(files=(csv, csv.with_name("absent.json"))))
     csv.write_text("1")
-    assert cache.match([earlier], describe(files=(csv,)), kept)[0] is earlier
+    assert cache.match([earlier], describe(files=(csv,)), unspoilt)[0] is earlier
     csv.write_text("2")
-    assert cache.match([earlier], describe(files=(csv,)), kept) == (None, "its input changed: power.csv")
+    assert cache.match([earlier], describe(files=(csv,)), unspoilt) == (None, "its input changed: power.csv")
     csv.unlink()
-    assert cache.match([earlier], describe(files=(csv,)), kept) == (None, "its input changed: power.csv (gone)")
+    assert cache.match([earlier], describe(files=(csv,)), unspoilt) == (None, "its input changed: power.csv (gone)")
+
+
+def test_a_file_that_can_not_be_read_is_left_to_the_step(tmp_path, describe, monkeypatch):
+    csv = tmp_path / "power.csv"
+    csv.write_text("1")
+    monkeypatch.setattr(Path, "read_bytes", lambda path: (_ for _ in ()).throw(PermissionError(path)))
+    assert cache.digests_of_files([csv]) == {"power.csv": "unreadable"}
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"trees": "8", "dep'])
+def test_a_tag_that_was_overwritten_or_cut_off_is_no_obstacle(describe, text):
+    earlier = run(describe(), **{"cache.parameters": text})
+    reason = "entry point changed from None to main; trees changed from None to 9"
+    assert cache.match([earlier], describe({"trees": 9}), unspoilt) == (None, reason)
+
+
+def test_a_dry_run_names_what_is_known_of_a_step_behind_one_that_would_run(describe):
+    def foreseen(*runs) -> str:
+        return cache.match(list(runs), describe({"trees": 9}, inputs={}), unspoilt, ["data"])[1]
+
+    change = "its input may change: data would run"
+    assert foreseen(run(describe({"trees": 9}))) == change
+    assert foreseen(run(describe())) == f"trees changed from 8 to 9; {change}"
+    assert foreseen(run(describe(), "KILLED")) == "its last run was stopped before its end (run r1)"
+    assert foreseen() == "no workflow has run it yet"
 
 
 def test_the_steps_of_two_workflows_do_not_stand_in_for_each_other(describe):
@@ -132,18 +152,18 @@ def test_the_steps_of_two_workflows_do_not_stand_in_for_each_other(describe):
         ("FAILED", {"error": "too few trees"}, "its last run failed (run r1: too few trees)"),
         ("FAILED", {}, "its last run failed (run r1: what it printed says why)"),
         ("KILLED", {}, "its last run was stopped before its end (run r1)"),
-        ("RUNNING", {}, "run r1 has begun it and has not ended"),
+        ("RUNNING", {}, "run r1 has started and has not ended"),
     ],
 )
 def test_a_run_that_did_not_end_well_is_named_and_does_not_stand_in(describe, status, error, reason):
-    assert cache.match([run(describe(), status, **error)], describe(), kept) == (None, reason)
+    assert cache.match([run(describe(), status, **error)], describe(), unspoilt) == (None, reason)
     other = run(describe({"trees": 9}), run_id="r2")
-    assert cache.match([run(describe(), status, **error), other], describe(), kept) == (None, reason)
+    assert cache.match([run(describe(), status, **error), other], describe(), unspoilt) == (None, reason)
 
 
 def test_a_run_that_ended_well_stands_in_although_a_later_one_failed(describe):
     earlier = run(describe(), run_id="r2")
-    assert cache.match([run(describe(), "FAILED"), earlier], describe(), kept) == (earlier, cache.SAME)
+    assert cache.match([run(describe(), "FAILED"), earlier], describe(), unspoilt) == (earlier, cache.SAME)
 
 
 def test_a_run_that_has_lost_something_gives_way_to_an_older_one_or_says_what(describe):
@@ -158,7 +178,7 @@ def test_a_run_that_has_lost_something_gives_way_to_an_older_one_or_says_what(de
     [
         ({"the version": "4"}, None),
         ({"the version": "3"}, "the version is 4, and was 3 when it ended"),
-        (None, "the version was not noted"),
+        (None, "the version was not recorded"),
     ],
 )
 def test_a_state_that_somebody_else_has_changed_is_told(describe, before, reason):
@@ -166,20 +186,37 @@ def test_a_state_that_somebody_else_has_changed_is_told(describe, before, reason
     assert cache.moved(earlier, {"the version": "4"}) == reason
 
 
-def test_inputs_that_are_not_known_yet_are_not_called_changed(describe):
-    changed = cache.changes(run(describe()), describe({"trees": 9}, inputs={}), ["data"])
-    assert changed == ["trees changed from 8 to 9"]
+def files_of(folder, step) -> set[str]:
+    return set(json.loads(cache.describe("x", step, folder, {}, LOCAL)["cache.files"]))
 
 
-def test_however_many_files_a_project_has_its_tags_are_short_enough_for_mlflow(folder, describe):
-    for number in range(1000):
-        (folder / f"part_{number:04}.py").write_text("1")
-    before = run(describe())
-    assert max(len(value) for value in before.data.tags.values()) <= 8000
-    (folder / "part_0001.py").write_text("2")
-    (folder / "part_0999.py").write_text("2")
-    expected = "code changed: one of the further files, part_0001.py"
-    assert cache.match([before], describe(), kept) == (None, expected)
+def test_a_step_is_made_of_what_it_imports_from_its_folder_and_of_the_shared_package(folder, tmp_path):
+    (folder / "train.py").write_text("import fit\nfrom json import dumps")
+    (folder / "fit.py").write_text("from forecasting.baselines import persistence\nfrom forecasting import metrics")
+    (folder / "other.py").write_text("from forecasting import ledger")
+    own = {"MLproject", "train.py", "fit.py"}
+    shared = {"forecasting/baselines.py", "forecasting/metrics.py"}
+    assert files_of(folder, cache.Step("x", code=("train.py",))) == own | shared
+    assert files_of(folder, cache.Step("x")) > own | shared | {"other.py", "forecasting/ledger.py"}
+    outside = tmp_path / "outside.py"
+    outside.write_text("import forecasting.subject")
+    assert "forecasting/subject.py" in files_of(folder, cache.Step("x", code=("MLproject",), files=(outside,)))
+    (folder / "fit.py").write_text("this is no Python")
+    assert files_of(folder, cache.Step("x", code=("train.py",))) == own
+
+
+def test_a_changed_module_of_the_package_reruns_what_imports_it_and_nothing_else():
+    def uses(project: str, module: str) -> bool:
+        folder = WORKFLOW.parent / project
+        return f"forecasting/{module}.py" in cache.digests_of_code(folder, cache.Step(project))
+
+    assert uses("registry", "baselines")
+    assert uses("registry", "ledger")
+    for lesson in ("data", "lr", "rf", "keras", "boosting"):
+        assert not any(uses(lesson, path.stem) for path in SHARED.glob("*.py")), lesson
+    assert uses("stock", "metrics")
+    stock = WORKFLOW.parent / "stock"
+    assert "forecasting/metrics.py" not in cache.digests_of_code(stock, cache.Step("stock", code=("ingest.py",)))
 
 
 def test_the_local_environment_is_that_of_the_locked_set_and_any_other_one_the_projects_own(tmp_path):
@@ -194,5 +231,5 @@ def test_the_local_environment_is_that_of_the_locked_set_and_any_other_one_the_p
 
 
 def test_a_step_comes_after_those_whose_runs_it_names_and_those_it_says():
-    step = cache.Step("x", runs={"candidates": ("lr", "rf"), "data_run": ("data",)}, after=("promote",))
-    assert step.needs == {"lr", "rf", "data", "promote"}
+    step = cache.Step("x", runs={"candidates": ("lr", "rf"), "data_run": ("data",)}, after=("validate",))
+    assert step.needs == {"lr", "rf", "data", "validate"}

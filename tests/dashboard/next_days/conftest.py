@@ -1,30 +1,30 @@
-"""Open-Meteo and Energy-Charts on this machine: they answer in the documented shapes, or as badly as a test wants."""
+"""Open-Meteo and Energy-Charts without a network: they answer as documented, or as badly as a test wants."""
 
-import contextlib
 import json
 import math
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
-from urllib.parse import parse_qsl, urlsplit
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard.next_days.weather import COLUMNS, Plan, Site, read_plan
+from dashboard.follower import View
+from dashboard.next_days import power
+from dashboard.next_days.weather import COLUMNS, Plan, read_plan
 from dashboard.settings import Settings
+from forecasting.features import add_features
 
 NOW = datetime(2026, 6, 10, 9, 40, tzinfo=UTC)
 UNITS = {"wind_speed_10m": "m/s", "temperature_2m": "°C", "direct_radiation": "W/m²", "diffuse_radiation": "W/m²"}
 
 
-def hours(start: str, end: str, step: str = "h") -> list[int]:
-    """Return Unix seconds of a period; its last day counts."""
-    times = pd.date_range(f"{start}T00:00", pd.Timestamp(end) + pd.Timedelta(days=1), freq=step, inclusive="left")
-    return [int(time.timestamp()) for time in times.tz_localize("UTC")]
+def seconds(first: str, last: str, step: int) -> list[int]:
+    """Return Unix seconds of a period of a query; its end counts."""
+    times = pd.date_range(pd.Timestamp(first), pd.Timestamp(last), freq=f"{step}s")
+    return [int(time.timestamp()) for time in times]
 
 
 def sun(second: int) -> float:
@@ -32,128 +32,89 @@ def sun(second: int) -> float:
     return max(math.sin((second / 3600 - 5.5) % 24 / 24 * 2 * math.pi), 0.0)
 
 
-def place(times: list[int], wind: float = 5.0) -> dict:
-    """Return Open-Meteo's answer for one place."""
+def place(first: str, last: str, wind: float = 5.0) -> dict:
+    """Return Open-Meteo's answer for one place from one day to another."""
+    times = seconds(first, f"{last}T23:00", 3600)
     values = {
         "wind_speed_10m": [wind + 2 * math.sin(second / 50_000) for second in times],
         "temperature_2m": [15.0 for _ in times],
         "direct_radiation": [500 * sun(second - 1800) for second in times],  # of the hour before
         "diffuse_radiation": [100 * sun(second - 1800) for second in times],
     }
-    about = {"latitude": 51.5, "longitude": 10.0, "generationtime_ms": 0.1, "utc_offset_seconds": 0, "elevation": 38.0}
-    units = {"time": "unixtime", **UNITS}
-    return about | {"timezone": "GMT", "hourly_units": units, "hourly": {"time": times, **values}}
+    return {"latitude": 51.5, "hourly_units": {"time": "unixtime", **UNITS}, "hourly": {"time": times, **values}}
 
 
-def forecast(query: dict) -> object:
-    """Return what Open-Meteo answers to a query."""
-    times = hours(query["start_date"], query["end_date"])
-    places = [place(times, 3.0 + number) for number in range(query["latitude"].count(",") + 1)]
-    return places if len(places) > 1 else places[0]
+def forecast(query: dict) -> list[dict]:
+    """Return what Open-Meteo answers to a query for several places."""
+    winds = range(3, 4 + query["latitude"].count(","))
+    return [place(query["start_date"], query["end_date"], wind) for wind in winds]
 
 
-def quarters(query: dict) -> list[int]:
-    """Return the quarter hours of a query, as Unix seconds; the end counts."""
-    first, last = (int(datetime.fromisoformat(query[name]).timestamp()) for name in ("start", "end"))
-    return list(range(first, last + 1, 900))
-
-
-def public_power(query: dict) -> object:
+def public_power(query: dict) -> dict:
     """Return what Energy-Charts has measured: 60 GW of sun at most, 20 GW of wind. The last quarters are missing."""
-    times = quarters(query)
-    known = [second < times[-1] - 1200 for second in times]
-    types = {
-        "Hydro Run-of-River": [1500.0 for _ in times],
-        "Wind offshore": [5000.0 if there else None for there in known],
-        "Wind onshore": [15000.0 if there else None for there in known],
-        "Solar": [60_000 * sun(second + 450) if there else None for second, there in zip(times, known, strict=True)],
-    }
-    named = [{"name": name, "data": data} for name, data in types.items()]
-    return {"unix_seconds": times, "production_types": named, "deprecated": False}
+    times = seconds(query["start"], query["end"], 900)
+    heights = {"Hydro": 1500, "Wind offshore": 5000, "Wind onshore": 15_000, "Solar": 60_000}
+    types = []
+    for name, height in heights.items():
+        power = [height * (sun(second + 450) if name == "Solar" else 1.0) for second in times]
+        types.append({"name": name, "data": [*power[:-2], None, None]})
+    return {"unix_seconds": times, "production_types": types, "deprecated": False}
 
 
-def public_power_forecast(query: dict) -> object:
+def public_power_forecast(query: dict) -> dict:
     """Return the forecast of the day before; it ends with tomorrow."""
-    times = quarters(query)
-    today = (times[0] + times[-1]) // 2 // 86400 * 86400
-    times = [second for second in times if second < today + 48 * 3600]
+    times = seconds(query["start"], "2026-06-11T23:45Z", 900)
     name = query["production_type"]
     values = [{"solar": 57_000 * sun(second + 450), "wind_onshore": 14_000.0}.get(name, 4_000.0) for second in times]
-    about = {"production_type": name, "forecast_type": query["forecast_type"], "deprecated": False}
-    return {"unix_seconds": times, "forecast_values": values, **about}
+    return {"unix_seconds": times, "forecast_values": values, "production_type": name, "deprecated": False}
 
 
 class Services:
-    """Both services on one port. ``say`` changes what an address answers with, ``asked`` has what they were asked."""
+    """Both services, without a network. ``say`` changes what an address answers with, ``asked`` has what it was asked.
+
+    A reply takes the query and returns a response.
+    """
+
+    url = "http://127.0.0.1:9"
 
     def __init__(self):
         self.asked: list[tuple[str, dict]] = []
-        self.replies: dict[str, Callable] = {}
-        self.leave = threading.Event()  # ends an answer that is slow on purpose
-        for path, answer in (
-            ("/v1/forecast", forecast),
-            ("/public_power", public_power),
-            ("/public_power_forecast", public_power_forecast),
-        ):
-            self.replies[path] = lambda query, answer=answer: (200, {}, json.dumps(answer(query)).encode())
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        answers = {"/v1/forecast": forecast, "/public_power": public_power}
+        answers["/public_power_forecast"] = public_power_forecast
+        self.replies: dict[str, Callable] = {
+            path: lambda query, answer=answer: httpx.Response(200, json=answer(query))
+            for path, answer in answers.items()
+        }
 
     def say(self, path: str, status: int = 200, body: object = "", **headers: str) -> None:
-        """Answer with this from now on; what is no text becomes JSON."""
-        text = body if isinstance(body, str | bytes) else json.dumps(body)
-        content = text.encode() if isinstance(text, str) else text
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.replies[path] = lambda query: (status, named, content)
+        """Answer with this from now on, or raise it; what is not text becomes JSON."""
+
+        def reply(query: dict) -> httpx.Response:
+            if isinstance(body, Exception):
+                raise body
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            return httpx.Response(status, headers=named, text=body if isinstance(body, str) else json.dumps(body))
+
+        self.replies[path] = reply
 
     def count(self, path: str) -> int:
         """Return how often an address was asked."""
         return sum(one == path for one, _ in self.asked)
 
-    def handler(self):
-        services = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                parts = urlsplit(self.path)
-                query = dict(parse_qsl(parts.query))
-                services.asked.append((parts.path, query))
-                status, headers, body = services.replies[parts.path](query)
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", headers.get("Length", str(len(body))))
-                self.end_headers()
-                self.wfile.write(body)
-                if "Length" in headers and "Cut" not in headers:
-                    for _ in range(1000):  # a byte now and then, so that no single read takes too long
-                        if services.leave.wait(0.02):
-                            return
-                        self.wfile.write(b" ")
-                        self.wfile.flush()
-
-            def handle(self):
-                with contextlib.suppress(ConnectionError):  # the client had enough
-                    super().handle()
-
-            def log_message(self, *_):
-                pass
-
-        return Handler
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request."""
+        path, query = request.url.path, dict(request.url.params)
+        self.asked.append((path, query))
+        return self.replies[path](query)
 
 
 @pytest.fixture
-def services(monkeypatch):
-    """Run both services."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+def services(monkeypatch) -> Services:
+    """Return both services; whoever asks by httpx asks them."""
     both = Services()
-    thread = threading.Thread(target=both.server.serve_forever, args=(0.01,))
-    thread.start()
-    yield both
-    both.leave.set()
-    both.server.shutdown()
-    both.server.server_close()
-    thread.join()
+    monkeypatch.setattr(httpx, "stream", httpx.Client(transport=httpx.MockTransport(both.answer)).stream)
+    monkeypatch.setattr(power, "PAUSE", 0)
+    return both
 
 
 @pytest.fixture
@@ -167,15 +128,16 @@ def settings(services):
 @pytest.fixture
 def plan() -> Plan:
     """Return three places, one of which stands for half of the country."""
-    return Plan(read_plan().variables, (Site(48, 9, 2), Site(52, 9, 1), Site(54, 13, 1)))
+    weights = {(48, 9): 2, (52, 9): 1, (54, 13): 1}
+    sites = [{"latitude": north, "longitude": east, "weight": weight} for (north, east), weight in weights.items()]
+    return Plan.model_validate({"variables": read_plan().model_dump()["variables"], "sites": sites})
 
 
 class Model:
     """A model that anybody can follow: so much per W/m2, so much per m/s. It keeps what it was given."""
 
     def __init__(self, quantiles: bool = True):
-        self.quantiles = quantiles
-        self.given: pd.DataFrame | None = None
+        self.quantiles, self.given = quantiles, None
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
         self.given = rows
@@ -194,9 +156,11 @@ def production(version: str = "7", quantiles: bool = True) -> SimpleNamespace:
     return SimpleNamespace(
         version=version,
         columns=columns,
-        kind="lr",
+        model_uri=f"models:/m-{version}",
+        project="lr",
+        training=None,
         model=Model(quantiles),
-        trained_on="Simulated sample: Germany, 2013 to 2016",
+        data_title="Simulated sample: Germany, 2013 to 2016",
     )
 
 
@@ -204,29 +168,18 @@ def weather_of(index: pd.DatetimeIndex) -> pd.DataFrame:
     """Return a table's weather, on time."""
     up = np.array([sun(int(time.timestamp()) + 1800) for time in index])
     columns = {"windspeed": 5.0, "temperature": 15.0, "rad_horizontal": 500 * up, "rad_diffuse": 100 * up}
-    return pd.DataFrame(columns, index=index)[list(COLUMNS)]
+    return pd.DataFrame(columns, index=index)[COLUMNS]
 
 
 @pytest.fixture
-def live():
+def live(table_of):
     """Return what follows the model in production: version 7, on a table whose weather is on time."""
     index = pd.date_range("2016-06-01", "2016-06-30T23:00", freq="h", tz="UTC")
-    view = SimpleNamespace(production=production(), table=weather_of(index), table_run="run", key="7/run")
+    view = View(production(), table_of(add_features(weather_of(index))), forecast=None, seen=None)
     return SimpleNamespace(view=view, problem=None, registry=None)
 
 
 @pytest.fixture
 def tools() -> SimpleNamespace:
     """Return what tests of several files need."""
-    return SimpleNamespace(
-        NOW=NOW,
-        UNITS=UNITS,
-        hours=hours,
-        place=place,
-        forecast=forecast,
-        public_power=public_power,
-        public_power_forecast=public_power_forecast,
-        production=production,
-        weather_of=weather_of,
-        json=lambda answer: json.dumps(answer).encode(),
-    )
+    return SimpleNamespace(NOW=NOW, UNITS=UNITS, place=place, production=production, weather_of=weather_of)

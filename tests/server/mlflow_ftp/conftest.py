@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-import servers
 from mlflow_ftp import FTPArtifactRepository
+from stores import SCRIPT, started
 
-SCRIPT = Path(servers.__file__).with_name("ftpserver.py")
 PASSIVE = 24  # ports for data connections
 
 
@@ -31,12 +31,17 @@ class Store:
     port: int
     passive: range
     process: subprocess.Popen
-    log: Path
 
     def stop(self) -> None:
         """End the server, whatever it does at the moment."""
         self.process.kill()
         self.process.wait()
+
+
+def stop_at_end(stack: contextlib.ExitStack, up: Store) -> Store:
+    """Let a server be stopped when the stack ends."""
+    stack.callback(up.stop)
+    return up
 
 
 @pytest.fixture(autouse=True)
@@ -60,22 +65,16 @@ def free_ports() -> Callable[[], tuple[int, range]]:
     return find
 
 
-def started(command: list, log: Path, host: str, **where) -> Store:
+def listening(command: list, log: Path, address: str, folder: Path, passive: range) -> Store:
     """Start a server and wait until it listens."""
-    with log.open("ab") as output:
-        process = subprocess.Popen([str(part) for part in command], stdout=output, stderr=output)
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            socket.create_connection((host, where["port"]), timeout=1).close()
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                process.kill()
-                process.wait()
-                pytest.fail(f"{command[0]} did not come up: {log.read_text()}")
-            time.sleep(0.05)
-        else:
-            return Store(process=process, log=log, **where)
+    where = urlsplit(address)
+
+    def listens() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((where.hostname, where.port), timeout=1):
+            return True
+        return False
+
+    return Store(address, folder, where.port, passive, started(command, log, listens))
 
 
 @pytest.fixture(scope="session")
@@ -88,9 +87,7 @@ def start_store(login, free_ports) -> Callable[..., Store]:
         command += ["--passive-ports", f"{passive[0]}-{passive[-1]}", *options]
         scheme = "ftps" if "--tls" in options else "ftp"
         address = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/artifacts/1"
-        return started(
-            command, state / "log", host, address=address, folder=state / "root/artifacts/1", port=port, passive=passive
-        )
+        return listening(command, state / "log", address, state / "root/artifacts/1", passive)
 
     return start
 
@@ -135,17 +132,14 @@ FTPHandler.proto_cmds = {{name: command for name, command in FTPHandler.proto_cm
 FTPHandler.passive_ports = {passive}
 FTPServer(("127.0.0.1", {port}), FTPHandler).serve_forever()
 """
-            address = f"ftp://ada:lovelace@127.0.0.1:{port}/a"
-            where = {"address": address, "folder": root / "a", "port": port, "passive": passive}
-            up = started([sys.executable, "-c", code], tmp_path / "log of bare", "127.0.0.1", **where)
-            stack.callback(up.stop)
-            return up
+            command, address = [sys.executable, "-c", code], f"ftp://ada:lovelace@127.0.0.1:{port}/a"
+            return stop_at_end(stack, listening(command, tmp_path / "log of bare", address, root / "a", passive))
 
         yield start
 
 
 @pytest.fixture(scope="module")
-def start_vsftpd(tmp_path_factory, free_ports) -> Callable[..., Store]:
+def start_vsftpd(tmp_path_factory, free_ports) -> Iterator[Callable[..., Store]]:
     """Return a function that starts Debian's vsftpd, which knows no MLSD; CI has to have it, and to be root."""
     program = shutil.which("vsftpd", path=os.environ["PATH"] + ":/usr/sbin")
     if program is None or os.geteuid() != 0:
@@ -182,35 +176,25 @@ def start_vsftpd(tmp_path_factory, free_ports) -> Callable[..., Store]:
         config = state / "vsftpd.conf"
         config.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         scheme = "ftps" if "ssl_enable" in settings else "ftp"
-        return started(
-            [program, config],
-            state / "log",
-            "127.0.0.1",
-            address=f"{scheme}://anonymous:x@127.0.0.1:{port}/writable/artifacts/1",
-            folder=folder / "artifacts/1",
-            port=port,
-            passive=passive,
-        )
+        address = f"{scheme}://anonymous:x@127.0.0.1:{port}/writable/artifacts/1"
+        return listening([program, config], state / "log", address, folder / "artifacts/1", passive)
 
-    return start
+    with contextlib.ExitStack() as stack:
+        yield lambda **settings: stop_at_end(stack, start(**settings))
 
 
 @pytest.fixture(scope="module")
-def vsftpd(start_vsftpd) -> Iterator[Store]:
+def vsftpd(start_vsftpd) -> Store:
     """Run vsftpd."""
-    up = start_vsftpd()
-    yield up
-    up.stop()
+    return start_vsftpd()
 
 
 @pytest.fixture(scope="module")
-def vsftpd_tls(start_vsftpd, certificate) -> Iterator[Store]:
+def vsftpd_tls(start_vsftpd, certificate) -> Store:
     """Run vsftpd with TLS, and let it insist on the session of the control channel."""
     settings = ("ssl_enable", "allow_anon_ssl", "force_anon_data_ssl", "force_anon_logins_ssl", "require_ssl_reuse")
     files = {"rsa_cert_file": certificate, "rsa_private_key_file": certificate.with_name("key.pem")}
-    up = start_vsftpd(**dict.fromkeys(settings, "YES"), **files)
-    yield up
-    up.stop()
+    return start_vsftpd(**dict.fromkeys(settings, "YES"), **files)
 
 
 @pytest.fixture(params=["plain_store", "tls_store", "vsftpd", "vsftpd_tls"])

@@ -1,32 +1,15 @@
-"""Connections are kept, shared by nobody, and closed; certificates are verified."""
+"""Connections are kept, and not shared with a fork; certificates are verified."""
 
 import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
-import certificate as certificates
-import psutil
 import pytest
 from mlflow.exceptions import MlflowException
-from mlflow_ftp import FTPArtifactRepository
-from mlflow_ftp.connection import Connection
-
-
-def connected(plain_store) -> int:
-    """Return how many control connections a server has."""
-    connections = psutil.Process(plain_store.process.pid).net_connections("tcp")
-    return sum(one.status == "ESTABLISHED" and one.laddr.port == plain_store.port for one in connections)
-
-
-def wait_until(true, seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+from mlflow_ftp import FTPArtifactRepository, pool
 
 
 @pytest.fixture
@@ -60,7 +43,26 @@ def test_two_hundred_files_are_listed_with_two_commands_and_moved_with_few(plain
     assert len(through.commands) < 2.2 * 200
 
 
-@pytest.mark.parametrize("while_away", ["killed", "stopped with 421"])
+def test_after_many_files_one_connection_stays_open(plain_store, relay, many):
+    through, repository = relay(plain_store)
+    repository.log_artifacts(many, "many")
+    assert through.clients > 1
+    assert sum(len(idle) for server, idle in pool._idle.items() if server.host == "127.0.0.2") == 1
+
+
+def test_a_server_that_ended_an_idle_connection_and_is_gone_is_an_error_at_once(start_store, tmp_path):
+    up = start_store(tmp_path)
+    repository = FTPArtifactRepository(up.address)
+    repository.list_artifacts()
+    up.process.terminate()  # it says 421 to who is connected
+    up.process.wait()
+    start = time.monotonic()
+    with pytest.raises(MlflowException, match="no FTP server answers"):
+        repository.list_artifacts()
+    assert time.monotonic() - start < 4, "half of the time-out"
+
+
+@pytest.mark.parametrize("while_away", ["killed", "stopped"])
 def test_a_connection_that_the_server_closed_is_opened_again(start_store, tmp_path, while_away):
     up = start_store(tmp_path)
     repository = FTPArtifactRepository(up.address)
@@ -79,32 +81,6 @@ def test_a_connection_that_the_server_closed_is_opened_again(start_store, tmp_pa
             deed()
     finally:
         up.stop()
-
-
-def test_a_connection_is_closed_when_its_thread_ends(plain_store):
-    before = connected(plain_store)
-    repository = FTPArtifactRepository(plain_store.address)
-    inside = []
-
-    def work() -> None:
-        repository.list_artifacts()
-        inside.append(connected(plain_store))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert inside == [before + 1]
-    wait_until(lambda: connected(plain_store) == before)
-
-
-def test_a_process_ends_without_a_warning_about_its_connections(plain_store):
-    code = (
-        f"import mlflow_ftp; mlflow_ftp.FTPArtifactRepository({plain_store.address!r}).list_artifacts(); print('done')"
-    )
-    command = [sys.executable, "-X", "dev", "-W", "ignore", "-W", "always::ResourceWarning", "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (0, "done\n")
-    assert "ResourceWarning: unclosed" not in done.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does not fork")
@@ -156,62 +132,29 @@ def test_another_password_is_another_connection(plain_store, monkeypatch):
         repository.list_artifacts()
 
 
-def test_data_channels_use_the_tls_session_of_the_control_channel(tls_store, certificate, monkeypatch, tmp_path):
-    monkeypatch.setenv("MLFLOW_FTP_CA_FILE", str(certificate))
-    reused, opened = [], Connection.channel
-
-    def channel(self, *arguments, **options):
-        data = opened(self, *arguments, **options)
-        reused.append((data.session_reused, data.version()))
-        return data
-
-    monkeypatch.setattr(Connection, "channel", channel)
-    repository = FTPArtifactRepository(tls_store.address)
-    (tmp_path / "file").touch()
-    repository.log_artifact(tmp_path / "file")
-    repository.list_artifacts()
-    assert len(reused) >= 2
-    assert all(again for again, _ in reused)
-
-
-def test_a_certificate_that_is_not_trusted_is_named_with_the_variable(tls_store, monkeypatch):
-    monkeypatch.delenv("MLFLOW_FTP_CA_FILE", raising=False)
-    with pytest.raises(MlflowException, match=r"not trusted \(self.signed certificate\).*MLFLOW_FTP_CA_FILE"):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", r"not trusted \(self.signed certificate\).*MLFLOW_FTP_CA_FILE"),
+        ("missing", "cannot read the certificates in missing"),
+        (__file__, f"cannot read the certificates in {__file__}"),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_is_named_as_is_a_file_without_one(tls_store, monkeypatch, text, reason):
+    monkeypatch.setenv("MLFLOW_FTP_CA_FILE", text)
+    with pytest.raises(MlflowException, match=reason):
         FTPArtifactRepository(tls_store.address).list_artifacts()
 
 
-def test_a_certificate_of_another_host_is_not_trusted(start_store, relay, tmp_path, monkeypatch):
-    own, key = certificates.self_signed(tmp_path / "other", "other.example")
-    up = start_store(tmp_path, "--tls", "--certificate", own, "--key", key)
-    monkeypatch.setenv("MLFLOW_FTP_CA_FILE", str(own))
-    try:
-        through, repository = relay(up)
-        with pytest.raises(MlflowException, match=r"not trusted \(.*not valid for '127\.0\.0\.2'"):
-            repository.list_artifacts()
-        assert through.commands[0] == "AUTH TLS"
-    finally:
-        up.stop()
-
-
-@pytest.mark.parametrize("text", [None, "this is no certificate"])
-def test_a_file_of_certificates_that_is_none_is_named(tls_store, monkeypatch, tmp_path, text):
-    file = tmp_path / "ca.pem"
-    if text:
-        file.write_text(text)
-    monkeypatch.setenv("MLFLOW_FTP_CA_FILE", str(file))
-    with pytest.raises(MlflowException, match=f"cannot read the certificates in {file}"):
-        FTPArtifactRepository(tls_store.address).list_artifacts()
-
-
-def test_without_tls_on_the_server_no_password_is_sent(plain_store, relay, certificate, monkeypatch):
+def test_tls_on_one_side_only_is_named_and_no_password_is_sent_in_the_clear(
+    plain_store, tls_store, relay, certificate, monkeypatch
+):
     monkeypatch.setenv("MLFLOW_FTP_CA_FILE", str(certificate))
     through, repository = relay(plain_store)
     secure = FTPArtifactRepository(repository.artifact_uri.replace("ftp:", "ftps:"))
-    with pytest.raises(MlflowException, match=r"offers no TLS \(5\d\d"):
+    with pytest.raises(MlflowException, match=r"offers no TLS \(5\d\d") as error:
         secure.list_artifacts()
+    assert error.value.error_code == "INTERNAL_ERROR", "to wait would not help"
     assert through.commands == ["AUTH TLS"]
-
-
-def test_a_server_that_wants_tls_is_told_from_one_that_wants_another_password(tls_store):
     with pytest.raises(MlflowException, match="it seems to want TLS, so write ftps://"):
         FTPArtifactRepository(tls_store.address.replace("ftps:", "ftp:")).list_artifacts()

@@ -1,18 +1,18 @@
-"""The plugin in MLflow: a model of a run loads, and the server connects to no host but its own store."""
+"""The plugin in MLflow: what a run logs comes back, and the server connects to no host but its own store."""
 
-import json
 import socket
-import threading
-import urllib.error
 import urllib.parse
-import urllib.request
 
+import httpx
 import mlflow
 import pandas as pd
 import pytest
-from mlflow.artifacts import download_artifacts
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow_ftp.repository import FTPArtifactRepository
+from names import NAMES, content, tree_of
+
+MORE = " |gro\u0308\u00dfe|\u98a8 \U0001f32c|100%|%2F|%2e%2e|?x=1&y|~|'a'|$HOME `id`|ada:x@host:21|tab\t|.partial-0123"
+HARD = [*NAMES, *MORE.split("|"), "\u00f6" * 127 + "o"]
 
 
 class Model(mlflow.pyfunc.PythonModel):
@@ -20,53 +20,35 @@ class Model(mlflow.pyfunc.PythonModel):
         return model_input["wind_GW"] * 2
 
 
-@pytest.fixture
-def run(running_servers, tmp_path) -> mlflow.ActiveRun:
-    """Return a finished run with a model."""
-    experiment = mlflow.create_experiment(f"plugin {tmp_path}")
-    with mlflow.start_run(experiment_id=experiment) as active:
+def listed(tracking_uri: str, run_id: str, path: str = "") -> list[str]:
+    """Return the paths that MLflow's pages show in a folder of a run."""
+    query = urllib.parse.urlencode({"run_id": run_id, "path": path})
+    answer = httpx.get(f"{tracking_uri}/ajax-api/2.0/mlflow/artifacts/list?{query}", timeout=20, trust_env=False)
+    return [file["path"] for file in answer.raise_for_status().json().get("files", [])]
+
+
+def test_a_model_loads_by_its_run_and_names_of_all_sorts_come_back_and_are_on_the_pages(running_servers, tmp_path):
+    tree = tree_of(tmp_path / "tree", HARD)
+    with mlflow.start_run(experiment_id=mlflow.create_experiment(f"plugin {tmp_path}")) as run:
         mlflow.pyfunc.log_model(name="model", python_model=Model(), pip_requirements=["mlflow"])
-    return active
-
-
-def test_a_model_loads_by_its_run(run):
+        mlflow.log_artifacts(str(tree), "wind and sölar")
+    run_id = run.info.run_id
     assert isinstance(get_artifact_repository(run.info.artifact_uri), FTPArtifactRepository)
-    model = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
+    model = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
     assert list(model.predict(pd.DataFrame({"wind_GW": [1.5, 2.0]}))) == [3.0, 4.0]
-
-
-def test_an_artifact_of_a_run_whose_folder_is_not_there_yet_is_an_error_and_nothing_is_left(run, tmp_path):
-    with pytest.raises(mlflow.MlflowException) as error:
-        download_artifacts(f"runs:/{run.info.run_id}/missing/file", dst_path=tmp_path)
-    assert error.value.error_code == "RESOURCE_DOES_NOT_EXIST"
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert content(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="wind and sölar")) == content(tree)
+    pages = listed(running_servers.tracking_uri, run_id, "wind and sölar")
+    assert set(pages) == {f"wind and sölar/{name}" for name in (*HARD, "sub #1", "nothing")}
 
 
 def test_the_mlflow_server_does_not_connect_to_another_host_for_a_client(running_servers, tmp_path):
-    arrived = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def listen() -> None:
-            listener.settimeout(30)
-            try:
-                listener.accept()[0].close()
-            except OSError:
-                return
-            arrived.set()
-
-        thread = threading.Thread(target=listen)
-        thread.start()
-        client = mlflow.MlflowClient(running_servers.tracking_uri)
-        address = f"ftps://127.0.0.1:{listener.getsockname()[1]}/x"
+    client = mlflow.MlflowClient(running_servers.tracking_uri)
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        address = f"ftps://127.0.0.1:{elsewhere.getsockname()[1]}/x"
         run = client.create_run(client.create_experiment(f"elsewhere {tmp_path}", artifact_location=address))
-        query = urllib.parse.urlencode({"run_id": run.info.run_id})
-        with pytest.raises(urllib.error.HTTPError) as error:
-            urllib.request.urlopen(
-                f"{running_servers.tracking_uri}/ajax-api/2.0/mlflow/artifacts/list?{query}", timeout=20
-            )
-        with error.value as answer:
-            assert answer.code == 400
-            assert "does not connect to ftps://127.0.0.1" in json.loads(answer.read())["message"]
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-    assert not arrived.is_set()
+        with pytest.raises(httpx.HTTPStatusError, match="400") as error:
+            listed(running_servers.tracking_uri, run.info.run_id)
+        assert "does not connect to ftps://127.0.0.1" in error.value.response.json()["message"]
+        elsewhere.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()

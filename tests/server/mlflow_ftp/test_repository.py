@@ -2,31 +2,19 @@
 
 import os
 import shutil
-import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow_ftp import FTPArtifactRepository
-
-NAMES = ["model.pkl", "a b", " before", "after ", "größe", "#", "%41", "?", "back\\slash", "x" * 255, "-la", "*[a-z]"]
-NAMES += ["type=dir; a", "->", "..."]
+from names import content, tree_of
 
 
 @pytest.fixture
 def tree(tmp_path) -> Path:
-    """Return a folder with names of all sorts, files of all sizes and an empty folder."""
-    top = tmp_path / "tree"
-    for place in (top, top / "sub #1" / "größer"):
-        place.mkdir(parents=True)
-        for number, name in enumerate(NAMES):
-            (place / name).write_bytes(os.urandom(number * 7919))
-    (top / "nothing" / "in here").mkdir(parents=True)
-    return top
-
-
-def content(top: Path) -> dict[str, bytes | None]:
-    return {str(path.relative_to(top)): path.read_bytes() if path.is_file() else None for path in top.rglob("*")}
+    return tree_of(tmp_path / "tree")
 
 
 def test_a_tree_with_names_of_all_sorts_goes_up_is_listed_and_comes_down_equal(repository, server, tree, tmp_path):
@@ -37,68 +25,36 @@ def test_a_tree_with_names_of_all_sorts_goes_up_is_listed_and_comes_down_equal(r
         (f"model/{path.name}", path.is_dir(), path.stat().st_size if path.is_file() else None)
         for path in tree.iterdir()
     }
-    (tmp_path / "back").mkdir()
-    assert repository.download_artifacts("model", str(tmp_path / "back")) == str(tmp_path / "back" / "model")
-    assert content(tmp_path / "back" / "model") == content(tree)
-    assert content(Path(repository.download_artifacts("", None))) == {"model": None} | {
-        f"model/{name}": data for name, data in content(tree).items()
-    }
+    assert content(repository.download_artifacts("model")) == content(tree)
+    assert content(repository.download_artifacts("")) == content(server.folder)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_one_file_goes_up_and_comes_down(repository, server, tmp_path, name):
-    (tmp_path / name).write_bytes(b"model")
-    repository.log_artifact(tmp_path / name, "a new/folder")
-    assert [info.path for info in repository.list_artifacts("a new/folder")] == [f"a new/folder/{name}"]
-    assert repository.list_artifacts(f"a new/folder/{name}") == []
-    assert Path(repository.download_artifacts(f"a new/folder/{name}")).read_bytes() == b"model"
-
-
-def test_what_is_missing_has_no_files_and_its_download_is_an_error_that_leaves_nothing(repository, tmp_path):
+def test_what_is_missing_has_no_files_and_its_download_is_an_error_that_changes_nothing(repository, tmp_path):
     assert repository.list_artifacts() == repository.list_artifacts("missing") == []
+    (tmp_path / "missing").write_text("old")
     with pytest.raises(MlflowException, match=r"^Cannot read /.*/missing: .* has no such file \(550") as error:
         repository.download_artifacts("missing", tmp_path)
     assert error.value.error_code == "RESOURCE_DOES_NOT_EXIST"
-    assert list(tmp_path.iterdir()) == []
+    assert content(tmp_path) == {"missing": b"old"}
 
 
-def test_a_failed_download_leaves_the_file_that_was_there(repository, tmp_path):
-    (tmp_path / "model").write_text("old")
-    with pytest.raises(MlflowException):
-        repository.download_artifacts("model", tmp_path)
-    assert content(tmp_path) == {"model": b"old"}
-
-
-def test_a_download_into_a_folder_that_is_none_is_an_error(repository, tmp_path):
-    (tmp_path / "file").touch()
-    for name, code in (("missing", "RESOURCE_DOES_NOT_EXIST"), ("file", "INVALID_PARAMETER_VALUE")):
-        with pytest.raises(MlflowException, match=name) as error:
-            repository.download_artifacts("", tmp_path / name)
-        assert error.value.error_code == code
-
-
-def test_a_file_is_replaced_and_a_folder_is_not(repository, server, tmp_path):
+def test_a_file_is_replaced_and_a_folder_is_not_and_neither_is_a_file_by_a_folder(repository, server, tmp_path):
     file = tmp_path / "model"
+    (tmp_path / "empty").mkdir()
     for text in ("a long first version", "second"):
         file.write_text(text)
         repository.log_artifact(file)
         assert content(server.folder) == {"model": text.encode()}
+    with pytest.raises(MlflowException, match="refuses it"):
+        repository.log_artifact(file, "model/b")
+    with pytest.raises(MlflowException, match="refuses it"):
+        repository.log_artifacts(tmp_path / "empty", "model/b")
+    assert content(server.folder) == {"model": b"second"}
     (server.folder / "model").unlink()
     (server.folder / "model").mkdir()
     with pytest.raises(MlflowException, match=r"^Cannot write /.*artifacts/1/model: .* refuses it"):
         repository.log_artifact(file)
     assert content(server.folder) == {"model": None}, "nothing is left of the failed upload"
-
-
-def test_a_file_in_the_way_of_a_folder_is_an_error(repository, server, tmp_path):
-    (tmp_path / "a").touch()
-    (tmp_path / "empty").mkdir()
-    repository.log_artifact(tmp_path / "a")
-    with pytest.raises(MlflowException, match="refuses it"):
-        repository.log_artifact(tmp_path / "a", "a/b")
-    with pytest.raises(MlflowException, match="refuses it"):
-        repository.log_artifacts(tmp_path / "empty", "a/b")
-    assert content(server.folder) == {"a": b""}
 
 
 def test_files_folders_and_everything_are_deleted_and_nothing_else(repository, server, tree):
@@ -115,19 +71,6 @@ def test_files_folders_and_everything_are_deleted_and_nothing_else(repository, s
     repository.delete_artifacts()
     assert not server.folder.exists()
     assert server.folder.parent.exists()
-
-
-def test_what_may_not_be_deleted_is_an_error(vsftpd):
-    locked = vsftpd.folder.parents[1] / "locked"
-    locked.mkdir()
-    (locked / "kept").touch()
-    address = vsftpd.address.replace("/writable/artifacts/1", "/writable")
-    for path in ("locked", "locked/kept"):
-        with pytest.raises(MlflowException, match=rf"Cannot delete /writable/{path}: .* refuses it"):
-            FTPArtifactRepository(address).delete_artifacts(path)
-    assert (locked / "kept").exists()
-    (locked / "kept").unlink()
-    locked.rmdir()
 
 
 def test_a_link_is_deleted_and_not_what_it_leads_to(repository, server, tmp_path):
@@ -147,41 +90,32 @@ def test_a_link_is_deleted_and_not_what_it_leads_to(repository, server, tmp_path
     shutil.rmtree(kept)
 
 
-@pytest.mark.parametrize("path", ["..", "../2", "a/../../2", "/etc"])
-def test_no_path_leaves_the_root_of_the_artifacts(plain_store, tmp_path, path):
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        *((path, "Invalid artifact path") for path in ("..", "../2", "a/../../2", "/etc")),
+        *((name, r"^The name '.*' .*Rename") for name in ("line\nbreak", "line\rbreak", "latin-\udce4")),
+    ],
+)
+def test_a_path_that_leaves_the_root_or_that_ftp_can_not_carry_is_an_error_before_anything_is_sent(
+    plain_store, tmp_path, name, reason
+):
     repository = FTPArtifactRepository(plain_store.address)
     (tmp_path / "file").touch()
-    for deed in (
-        lambda: repository.list_artifacts(path),
-        lambda: repository.delete_artifacts(path),
-        lambda: repository.download_artifacts(path, tmp_path),
-        lambda: repository.log_artifact(tmp_path / "file", path),
-        lambda: repository.log_artifacts(tmp_path, path),
-    ):
-        with pytest.raises(MlflowException, match="Invalid artifact path"):
-            deed()
-
-
-@pytest.mark.parametrize("name", ["line\nbreak", "line\rbreak", b"latin-\xe4".decode("utf-8", "surrogateescape")])
-def test_a_name_that_ftp_cannot_carry_is_an_error_before_anything_is_sent(plain_store, tmp_path, name):
-    repository = FTPArtifactRepository(plain_store.address)
-    folder = tmp_path / "names"
-    folder.mkdir()
-    for name_of_file in ("a", name):
-        (folder / name_of_file).touch()
     shutil.rmtree(plain_store.folder, ignore_errors=True)
     for deed in (
-        lambda: repository.log_artifacts(folder),
-        lambda: repository.log_artifact(folder / name),
-        lambda: repository.log_artifact(folder / "a", name),
+        lambda: repository.list_artifacts(name),
         lambda: repository.delete_artifacts(name),
+        lambda: repository.download_artifacts(name, tmp_path),
+        lambda: repository.log_artifact(tmp_path / "file", name),
+        lambda: repository.log_artifacts(tmp_path, name),
     ):
-        with pytest.raises(MlflowException, match=r"^The name '.*' .*Rename"):
+        with pytest.raises(MlflowException, match=reason):
             deed()
     assert not plain_store.folder.exists()
 
 
-def test_links_to_files_are_followed_and_links_to_folders_left_out(repository, server, tmp_path):
+def test_local_links_to_files_are_followed_and_links_to_folders_left_out(repository, server, tmp_path):
     source, elsewhere = tmp_path / "source", tmp_path / "elsewhere"
     source.mkdir()
     elsewhere.mkdir()
@@ -199,11 +133,8 @@ def test_links_on_the_server_are_files_if_they_lead_to_files(vsftpd):
     (vsftpd.folder / "file").write_text("12345")
     for name, target in (("link", "file"), ("circle", "."), ("broken", "missing")):
         (vsftpd.folder / name).symlink_to(target)
-    assert {(info.path, info.is_dir, info.file_size) for info in repository.list_artifacts()} == {
-        ("file", False, 5),
-        ("link", False, 5),
-    }
-    assert content(Path(repository.download_artifacts(""))) == {"file": b"12345", "link": b"12345"}
+    assert {(info.path, info.file_size) for info in repository.list_artifacts()} == {("file", 5), ("link", 5)}
+    assert content(repository.download_artifacts("")) == {"file": b"12345", "link": b"12345"}
 
 
 def test_a_local_folder_that_is_missing_is_an_error(plain_store, tmp_path):
@@ -212,6 +143,10 @@ def test_a_local_folder_that_is_missing_is_an_error(plain_store, tmp_path):
         repository.log_artifacts(tmp_path / "missing")
     with pytest.raises(FileNotFoundError):
         repository.log_artifact(tmp_path / "missing")
+    (tmp_path / "file").touch()
+    for name in ("missing", "file"):
+        with pytest.raises(MlflowException, match=f"There is no folder {tmp_path / name} to download into"):
+            repository.download_artifacts("", tmp_path / name)
 
 
 def test_files_under_upload_are_not_listed(repository, server):
@@ -222,41 +157,50 @@ def test_files_under_upload_are_not_listed(repository, server):
 
 
 def test_one_repository_serves_several_threads(repository, server, tmp_path):
-    errors = []
-
     def work(number: int) -> None:
-        try:
-            source, target = tmp_path / f"source {number}", tmp_path / f"target {number}"
-            source.mkdir()
-            target.mkdir()
-            for name in range(20):
-                (source / f"{name}").write_bytes(os.urandom(5000))
-            repository.log_artifacts(source, f"{number}")
-            assert len(repository.list_artifacts(f"{number}")) == 20
-            repository.download_artifacts(f"{number}", target)
-            assert content(target / f"{number}") == content(source)
-        except BaseException as error:
-            errors.append(error)
+        source, target = tmp_path / f"source {number}", tmp_path / f"target {number}"
+        source.mkdir()
+        target.mkdir()
+        for name in range(20):
+            (source / f"{name}").write_bytes(os.urandom(5000))
+        repository.log_artifacts(source, f"{number}")
+        assert len(repository.list_artifacts(f"{number}")) == 20
+        repository.download_artifacts(f"{number}", target)
+        assert content(target / f"{number}") == content(source)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert errors == []
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
 
 
-def test_the_first_error_ends_a_download_of_many_files(plain_store, tmp_path):
-    repository = FTPArtifactRepository(plain_store.address)
+def test_what_may_not_be_deleted_is_an_error(vsftpd):
+    locked = vsftpd.folder.parents[1] / "locked"
+    locked.mkdir()
+    (locked / "kept").touch()
+    address = vsftpd.address.replace("/writable/artifacts/1", "/writable")
+    for path in ("locked", "locked/kept"):
+        with pytest.raises(MlflowException, match=rf"Cannot delete /writable/{path}: .* refuses it"):
+            FTPArtifactRepository(address).delete_artifacts(path)
+    assert (locked / "kept").exists()
+    shutil.rmtree(locked)
+
+
+def test_the_first_error_ends_a_download_of_many_files(plain_store, tmp_path, monkeypatch):
     shutil.rmtree(plain_store.folder, ignore_errors=True)
     plain_store.folder.mkdir(parents=True)
-    for number in range(40):
+    for number in range(100):
         (plain_store.folder / f"{number:02}").write_text("text")
-    (tmp_path / "05").mkdir()  # in the way
-    (tmp_path / "05" / "file").touch()
+    (tmp_path / "05" / "in the way").mkdir(parents=True)
+    download = FTPArtifactRepository._download_file
+
+    def slow_at_first(repository, path, *arguments):
+        if path == "00":
+            time.sleep(1)
+        download(repository, path, *arguments)
+
+    monkeypatch.setattr(FTPArtifactRepository, "_download_file", slow_at_first)
     with pytest.raises(OSError, match="05"):
-        repository.download_artifacts("", tmp_path)
-    assert len(list(tmp_path.iterdir())) < 20
+        FTPArtifactRepository(plain_store.address).download_artifacts("", tmp_path)
+    assert len(list(tmp_path.iterdir())) < 50
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".partial-")]
 
 

@@ -22,9 +22,10 @@ def list_steps(options: argparse.Namespace) -> dict[str, Step]:
     def step(name: str, **more) -> Step:
         return Step("work", "work", **{"parameters": {"name": name}, **more})
 
+    before_last = [path.read_text() for path in Path(os.environ["ORDERS"]).glob("before last")]
     return {
-        "source": step("source", files=(PROJECT_ROOT / "input.txt",), result="made", marked=True),
+        "source": step("source", files=(PROJECT_ROOT / "input.txt",), result="made"),
         "left": step("left", parameters={"name": "left", "word": options.word}, runs={"inputs": ("source",)}),
         "right": step("right", runs={"inputs": ("source",)}),
-        "last": step("last", runs={"inputs": ("left", "right")}, state=decided),
+        "last": step("last", runs={"inputs": ("left", "right")}, after=tuple(before_last), state=decided),
     }

@@ -1,0 +1,1 @@
+"""The servers, how they are started and checked, and the commands of workshop.py."""
