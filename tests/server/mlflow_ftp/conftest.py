@@ -146,8 +146,9 @@ def start_vsftpd(tmp_path_factory, free_ports) -> Iterator[Callable[..., Store]]
         reason = "vsftpd is not installed, or this is not root"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
 
-    def start(**settings: str) -> Store:
-        state, (port, passive) = tmp_path_factory.mktemp("vsftpd"), free_ports()
+    # Two sessions of vsftpd that pick the same port at the same moment fail, so by default there are many to pick from.
+    def start(passive: range = range(10_000, 30_001), **settings: str) -> Store:
+        state, (port, _) = tmp_path_factory.mktemp("vsftpd"), free_ports()
         folder = state / "root" / "writable"
         folder.mkdir(parents=True)
         (state / "empty").mkdir()
@@ -187,6 +188,12 @@ def start_vsftpd(tmp_path_factory, free_ports) -> Iterator[Callable[..., Store]]
 def vsftpd(start_vsftpd) -> Store:
     """Run vsftpd."""
     return start_vsftpd()
+
+
+@pytest.fixture(scope="module")
+def vsftpd_of_few_ports(start_vsftpd, free_ports) -> Store:
+    """Run vsftpd so that a relay can listen on the same ports."""
+    return start_vsftpd(passive=free_ports()[1])
 
 
 @pytest.fixture(scope="module")

@@ -185,7 +185,7 @@ def check_transfer(server, repository: FTPArtifactRepository, large: Path, direc
         assert (large.parent / "back").read_bytes() == large.read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["plain_store", "vsftpd"])
+@pytest.mark.parametrize("kind", ["plain_store", "vsftpd_of_few_ports"])
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_a_file_whose_connection_breaks_again_and_again_is_resumed(request, relay, large, kind, direction):
     server = request.getfixturevalue(kind)
