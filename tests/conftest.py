@@ -1,5 +1,6 @@
 """The real servers, started once for the whole test run, and what many tests need."""
 
+import contextlib
 import mmap
 import os
 import secrets
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from server.processes import last_lines
@@ -27,12 +29,32 @@ OWN_MODULES = ["__main__", *(path.stem for path in (ROOT / "3_projects").glob("*
 # The artifact store's password in this test run. Nothing that is printed or left behind may hold it.
 PASSWORD = secrets.token_urlsafe(12)
 SAID_IT = pytest.StashKey[list[str]]()
+MARK = "WORKSHOP_TEST_RUN"  # in the environment of every process that comes from this test run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options that CONTRIBUTING.md explains."""
+    parser.addoption("--kills", type=int, default=10, help="how often each test of kill -9 kills (default: 10)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the servers be stopped before SIGTERM ends the test run."""
+    """Let the servers be stopped before SIGTERM ends the test run; mark what the run starts."""
     signal.signal(signal.SIGTERM, lambda number, frame: pytest.exit("stopped by SIGTERM"))
     config.stash[SAID_IT] = []
+    os.environ.setdefault(MARK, secrets.token_hex(8))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave no process behind: of a run that was interrupted, the workers have no time to stop their servers."""
+    if hasattr(config, "workerinput"):
+        return
+    left = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid() and process.environ().get(MARK) == os.environ[MARK]:
+                process.kill()
+                left.append(process)
+    psutil.wait_procs(left, timeout=10)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -83,6 +105,12 @@ def real_data() -> Path:
         reason = "the real data are not beside this checkout; fetch them with 1_starting_point/download.py"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def kills(pytestconfig) -> int:
+    """Return how often a test kills what it is about, each time at another moment."""
+    return pytestconfig.getoption("--kills")
 
 
 @pytest.fixture(scope="session")
