@@ -41,7 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let the servers be stopped before SIGTERM ends the test run; mark what the run starts."""
     signal.signal(signal.SIGTERM, lambda number, frame: pytest.exit("stopped by SIGTERM"))
     config.stash[SAID_IT] = []
-    os.environ.setdefault(MARK, secrets.token_hex(8))
+    if not hasattr(config, "workerinput"):
+        os.environ[MARK] = secrets.token_hex(8)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
