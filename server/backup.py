@@ -11,7 +11,6 @@ in it and a file ``SHA256SUMS``, which ``sha256sum -c SHA256SUMS`` checks too.
 import argparse
 import contextlib
 import os
-import re
 import shutil
 import sqlite3
 import sys
@@ -22,9 +21,9 @@ from rich.progress import track
 from forecasting.errors import UserError
 from forecasting.files import replacing, sha256
 from server.servers import store_port
+from server.uploads import is_partial
 
 DATABASE, ARTIFACTS, SUMS = "mlruns.db", "ftp_root", "SHA256SUMS"
-PARTIAL = re.compile(r"\.partial-[0-9a-f]{32}")  # a file that is still being uploaded
 TEXT = {"encoding": "utf-8", "errors": "surrogateescape", "newline": "\n"}  # any file name survives it
 
 
@@ -105,7 +104,7 @@ def copy_artifacts(title: str, source: Path, target: Path) -> list[str]:
         if "\n" in path.name or "\r" in path.name:
             raise UserError(f"The name {str(path)!r} has a line break, which {SUMS} can't hold. Rename it.")
         with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
-            if not PARTIAL.fullmatch(path.name):
+            if not is_partial(path):
                 sizes[path] = path.stat().st_size
     total, free = sum(sizes.values()), shutil.disk_usage(target).free
     if total > free:

@@ -13,15 +13,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
 
+from forecasting.errors import UserError
 from forecasting.files import replacing
 
 YEARS = 10
 
 
 def private(path: Path) -> None:
-    """Raise ValueError if others can read a file that holds a secret; Windows has no modes to look at."""
+    """Raise UserError if others can read a file that holds a secret; Windows has no modes to look at."""
     if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise ValueError(f"{path} can be read by others; make it yours alone with: chmod 600 {path}")
+        raise UserError(f"{path} can be read by others; make it yours alone with: chmod 600 {path}.")
 
 
 def self_signed(folder: Path, host: str) -> tuple[Path, Path]:
@@ -67,10 +68,10 @@ def signed(key: ec.EllipticCurvePrivateKey, host: str) -> x509.Certificate:
 
 
 def context(certificate: Path, key: Path) -> SSL.Context:
-    """Return the settings of TLS; raises ValueError that names the unusable file."""
+    """Return the settings of TLS; raises UserError that names the unusable file."""
     for path in (certificate, key):
         if not path.is_file():
-            raise ValueError(f"there is no file {path}")
+            raise UserError(f"there is no file {path}.")
     private(key)
     tls = SSL.Context(SSL.TLS_SERVER_METHOD)
     tls.set_min_proto_version(SSL.TLS1_2_VERSION)
@@ -79,10 +80,10 @@ def context(certificate: Path, key: Path) -> SSL.Context:
     try:
         tls.use_certificate_chain_file(str(certificate))
     except SSL.Error:
-        raise ValueError(f"{certificate} is not a certificate in PEM format") from None
+        raise UserError(f"{certificate} is not a certificate in PEM format.") from None
     try:
         tls.use_privatekey_file(str(key))
         tls.check_privatekey()
     except SSL.Error:
-        raise ValueError(f"{key} is not the key of {certificate}, in PEM format and without a passphrase") from None
+        raise UserError(f"{key} is not the key of {certificate}, in PEM format and without a passphrase.") from None
     return tls

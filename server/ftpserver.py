@@ -22,10 +22,12 @@ from typing import ClassVar
 from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
 from pyftpdlib.servers import FTPServer
 
+from forecasting.errors import UserError
 from server import certificate
-from server.logins import LoginHandler, Logins, check_carried, choose_password
+from server.logins import LoginHandler, Logins, choose_password
+from server.options import port
 from server.transfers import TLSChannel, TransferHandler
-from server.uploads import sweep
+from server.uploads import check_carried, sweep
 
 # Active connections (PORT, EPRT) could be aimed at others; nobody here needs the rest.
 REFUSED = ("PORT", "EPRT", "STOU", "SITE", "SITE HELP", "SITE CHMOD", "MFMT", "REIN")
@@ -97,13 +99,6 @@ class Server(FTPServer):
             self.close_all()
 
 
-def port(text: str) -> int:
-    """Return the port as a number from 1 to 65535."""
-    if text.isdecimal() and text.isascii() and 1 <= int(text) <= 65535:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"expected a number from 1 to 65535, found {text!r}")
-
-
 def ports(text: str) -> range:
     """Return the ports FIRST-LAST."""
     try:
@@ -142,7 +137,7 @@ def parse() -> argparse.Namespace:
 
 
 def make_server(options: argparse.Namespace) -> Server:
-    """Open the listening socket; raises OSError if that fails, ValueError for an unusable password or certificate."""
+    """Open the listening socket; raises OSError if that fails, UserError for an unusable password or certificate."""
     check_carried(options.user, "--user, or else MLFLOW_FTP_USERNAME,")
     settings = {
         "authorizer": Logins(options.user, choose_password(options.password_file, options.host), options.root),
@@ -169,8 +164,8 @@ def main() -> None:
         sys.exit(f"ftpserver: cannot serve the folder {options.root}: {error}. Choose another one with --root.")
     try:
         server = make_server(options)
-    except ValueError as error:
-        sys.exit(f"ftpserver: {error}.")
+    except UserError as error:
+        sys.exit(f"ftpserver: {error}")
     except OSError as error:
         sys.exit(
             f"ftpserver: cannot listen on {options.host}:{options.port}: {error}. "

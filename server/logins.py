@@ -18,8 +18,9 @@ from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.exceptions import AuthenticationFailed
 from pyftpdlib.handlers import FTPHandler
 
+from forecasting.errors import UserError
 from server.certificate import private
-from server.uploads import UNNAMEABLE
+from server.uploads import check_carried
 
 KNOWN_PASSWORD = "12345"  # printed in the documentation, so it is accepted on a loopback address only
 # List, read, upload, append, make folders, rename and delete; no change of mode (M) or of time (T).
@@ -216,29 +217,20 @@ def loopback(host: str) -> bool:
         return False
 
 
-def check_carried(text: str, source: str) -> None:
-    """Raise ValueError for a user's name or a password that a command of FTP can't hold."""
-    if UNNAMEABLE.search(text):
-        raise ValueError(
-            f"{source} holds a line break (a file with Windows line ends puts one at its end), a NUL or a byte that is "
-            "not UTF-8, which FTP can't carry; set it again"
-        )
-
-
 def choose_password(file: Path | None, host: str) -> str:
-    """Return the password of the file, of MLFLOW_FTP_PASSWORD, or the known one; raises ValueError if it won't do."""
+    """Return the password of the file, of MLFLOW_FTP_PASSWORD, or the known one; raises UserError if it won't do."""
     variable = os.environ.pop("MLFLOW_FTP_PASSWORD", None)  # no child is to inherit it
     if file:
         if not file.is_file():
-            raise ValueError(f"there is no file {file}")
+            raise UserError(f"there is no file {file}.")
         private(file)
         variable = file.read_text(encoding="utf-8-sig", errors="surrogateescape").rstrip("\r\n")
     check_carried(variable or "", str(file or "MLFLOW_FTP_PASSWORD"))
     if variable == "":
-        raise ValueError(f"the password in {file or 'MLFLOW_FTP_PASSWORD'} is empty; choose one")
+        raise UserError(f"the password in {file or 'MLFLOW_FTP_PASSWORD'} is empty; choose one.")
     if variable in (None, KNOWN_PASSWORD) and not loopback(host):
-        raise ValueError(
+        raise UserError(
             f"others can reach {host or 'every address'}, and the password {KNOWN_PASSWORD} is known to everybody; set "
-            "one of your own in the environment variable MLFLOW_FTP_PASSWORD or with --password-file"
+            "one of your own in the environment variable MLFLOW_FTP_PASSWORD or with --password-file."
         )
     return variable or KNOWN_PASSWORD

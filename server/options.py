@@ -65,6 +65,6 @@ def add_port(command: argparse.ArgumentParser, option: str, variable: str, defau
 
 def port(text: str) -> int:
     """Return the port as a number from 1 to 65535."""
-    if text.isdecimal() and 1 <= int(text) <= 65535:
+    if text.isdecimal() and text.isascii() and 1 <= int(text) <= 65535:
         return int(text)
     raise argparse.ArgumentTypeError(f"expected a number from 1 to 65535, found {text!r}")

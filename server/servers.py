@@ -26,7 +26,7 @@ import httpx
 from forecasting.errors import UserError
 from server.environment import child_environment
 from server.processes import Process, process, watch_over
-from server.uploads import UNNAMEABLE
+from server.uploads import check_carried
 
 HOST = "127.0.0.1"
 # One worker and no job runner: 0.5 GB of memory instead of 3, and ready in a third of the time.
@@ -80,8 +80,7 @@ def ftp_answers(port: int) -> bool:
     env = child_environment()
     user = env["MLFLOW_FTP_USERNAME"]
     for name in ("MLFLOW_FTP_USERNAME", "MLFLOW_FTP_PASSWORD"):
-        if UNNAMEABLE.search(env[name]):
-            raise UserError(f"{name} holds a line break or what is not UTF-8, which FTP can't carry. Set it again.")
+        check_carried(env[name], name)
     try:
         with ftplib.FTP(timeout=SILENCE) as ftp:
             ftp.connect(HOST, port)
@@ -104,14 +103,6 @@ def mlflow_answers(port: int) -> bool:
     return bool(version and re.match(r"\d+\.\d+", version))
 
 
-def taken(port: int, wanted: str, option: str) -> UserError:
-    """Return the error for a port on which something else answers."""
-    return UserError(
-        f"Port {port} is taken by a program that is not {wanted}. Stop that program, or choose another port with "
-        f"{option}."
-    )
-
-
 def present(answers: Callable[[int], bool], port: int, wanted: str, option: str) -> bool:
     """Check a port for the wanted server, and wait for a busy one; raises UserError if another program has it."""
     deadline = time.monotonic() + PATIENCE
@@ -119,12 +110,17 @@ def present(answers: Callable[[int], bool], port: int, wanted: str, option: str)
         try:
             if answers(port):
                 return True
-            if listens(port):
-                raise taken(port, wanted, option)
-            return False
+            if not listens(port):
+                return False
+            break
         except TimeoutError:
             if time.monotonic() > deadline:
-                raise taken(port, f"{wanted}, or is {wanted} and too busy to answer", option) from None
+                wanted += f", or is {wanted} and too busy to answer"
+                break
+    raise UserError(
+        f"Port {port} is taken by a program that is not {wanted}. Stop that program, or choose another port with "
+        f"{option}."
+    )
 
 
 def store_port(database: Path) -> int | None:

@@ -18,10 +18,21 @@ from typing import BinaryIO
 from pyftpdlib.exceptions import FilesystemError
 from pyftpdlib.filesystems import AbstractedFS
 
+from forecasting.errors import UserError
+
 PARTIAL = re.compile(r"\.partial-[0-9a-f]{32}")
 UNNAMEABLE = re.compile("[\r\n\0\ud800-\udfff]")  # would break a command or a listing, or is not text
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SYNC_EVERY = 16 << 20  # bytes: a long upload is synced as it comes, or its end would stall everybody else
+
+
+def check_carried(text: str, source: str) -> None:
+    """Raise UserError for a user's name or a password that a command of FTP can't hold."""
+    if UNNAMEABLE.search(text):
+        raise UserError(
+            f"{source} holds a line break (a file with Windows line ends puts one at its end), a NUL or a byte that is "
+            "not UTF-8, which FTP can't carry; set it again."
+        )
 
 
 def is_partial(path: Path) -> bool:

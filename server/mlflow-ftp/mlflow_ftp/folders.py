@@ -7,6 +7,7 @@ import ftplib
 import posixpath
 import re
 from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from mlflow_ftp.connection import Connection
@@ -130,16 +131,11 @@ def is_folder(connection: Connection, folder: str) -> bool:
 
 def make_folders(connection: Connection, folders: list[str]) -> dict[str, bool]:
     """Make folders with all above them and return of each whether it was made just now."""
-    above = {folder for path in folders for folder in _ancestors(path)}
-    ordered = sorted(above, key=lambda folder: folder.count("/"))
+    above = {str(folder) for path in map(PurePosixPath, folders) for folder in (path, *path.parents)}
+    ordered = sorted(above - {"/"}, key=lambda folder: folder.count("/"))
     # Most are there already, and the server says no: that is cheaper than to look first.
     replies = connection.ask(*(f"MKD {folder}" for folder in ordered))
     return {folder: reply[0] == "2" for folder, reply in zip(ordered, replies, strict=True)}
-
-
-def _ancestors(folder: str) -> list[str]:
-    parts = folder.strip("/").split("/")
-    return ["/" + "/".join(parts[: count + 1]) for count in range(len(parts))] if folder != "/" else []
 
 
 def delete(connection: Connection, path: str) -> None:

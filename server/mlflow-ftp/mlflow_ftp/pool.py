@@ -1,7 +1,6 @@
 """Connections that stay open between operations, and the patience with those that break."""
 
 import atexit
-import ftplib
 import os
 import time
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import TypeVar
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
 from mlflow_ftp.connection import Connection, Server, log_in
-from mlflow_ftp.errors import Trouble, explain, is_loss, is_refusal
+from mlflow_ftp.errors import Trouble, is_loss, is_refusal
 
 MOST = 4  # connections to a server that stay open
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two attempts to connect
@@ -57,29 +56,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def run(
-    server: Server,
-    doing: str,
-    path: str,
-    deed: Callable[[Connection], Result],
-    seconds: float,
-    reached: Callable[[], int] = lambda: 0,
+    server: Server, deed: Callable[[Connection], Result], seconds: float, reached: Callable[[], int] = lambda: 0
 ) -> Result:
-    """Return what ``deed`` makes of a connection, after a break with a new one; raises MlflowException.
+    """Return what ``deed`` makes of a connection, after a break with a new one; raises what ended the last attempt.
 
     A deed has to bear being done again. It may break as often as it likes while ``reached`` grows at least every so
-    many ``seconds``. ``doing`` and ``path`` are for the message.
+    many ``seconds``.
     """
-    try:
-        return _persist(server, deed, seconds, reached)
-    except (Trouble, ftplib.Error, OSError, EOFError) as error:
-        failure = explain(error, server, doing, path, seconds)
-    # Out of the except clause: what the failure came from may have seen the password.
-    raise failure
-
-
-def _persist(
-    server: Server, deed: Callable[[Connection], Result], seconds: float, reached: Callable[[], int]
-) -> Result:
     deadline, best, pause = None, reached(), FIRST_PAUSE
     while True:
         connection = take(server)

@@ -1,6 +1,7 @@
 """MLflow's artifacts on an FTP server."""
 
 import contextlib
+import ftplib
 import math
 import os
 import posixpath
@@ -19,6 +20,7 @@ from mlflow.utils.file_utils import ArtifactProgressBar, create_tmp_dir, relativ
 from mlflow_ftp import pool
 from mlflow_ftp.address import below, check_allowed, parse
 from mlflow_ftp.connection import BLOCK, Connection, Server
+from mlflow_ftp.errors import Trouble, explain
 from mlflow_ftp.folders import delete, is_folder, make_folders, size_of, visible
 from mlflow_ftp.settings import find_login, timeout
 from mlflow_ftp.transfer import Download, Upload, temporary_name
@@ -83,7 +85,8 @@ class FTPArtifactRepository(ArtifactRepository):
                 f"There is no folder {target} to download into. Name one that exists.", RESOURCE_DOES_NOT_EXIST
             )
         path = (artifact_path or "").rstrip("/")
-        whole = not path or self._is_directory(path)
+        remote = below(self._address.path, path)
+        whole = not path or self._run("list", remote, lambda connection: is_folder(connection, remote))
         wanted = list(self._iter_artifacts_recursive(path)) if whole else [FileInfo(path, False, None)]
         files = []
         for info in wanted:
@@ -99,10 +102,6 @@ class FTPArtifactRepository(ArtifactRepository):
         """Delete a file, a folder with all that is in it, or everything; it is not an error if it doesn't exist."""
         path = below(self._address.path, artifact_path)
         self._run("delete", path, lambda connection: delete(connection, path))
-
-    def _is_directory(self, artifact_path: str | None) -> bool:
-        folder = below(self._address.path, artifact_path)
-        return self._run("list", folder, lambda connection: is_folder(connection, folder))
 
     def _download_file(self, remote_file_path: str, local_path: str | Path, size: int | None = None) -> None:
         """Download a file; the local one appears, or changes, only when it is complete."""
@@ -142,12 +141,18 @@ class FTPArtifactRepository(ArtifactRepository):
         reached: Callable[[], int] = lambda: 0,
         most: float = math.inf,
     ) -> Result:
-        """Do something with a connection; password and time-out are looked up again each time."""
+        """Do something with a connection, whose password and time-out are looked up again; raises MlflowException."""
         address = self._address
         login = find_login(address.host, address.user, address.password)
         authorities = os.environ.get("MLFLOW_FTP_CA_FILE") or None
         server = Server(address.host, address.port, address.scheme == "ftps", login, authorities)
-        return pool.run(server, doing, path, deed, min(timeout(), most), reached)
+        seconds = min(timeout(), most)
+        try:
+            return pool.run(server, deed, seconds, reached)
+        except (Trouble, ftplib.Error, OSError, EOFError) as error:
+            failure = explain(error, server, doing, path, seconds)
+        # Out of the except clause: what the failure came from may have seen the password.
+        raise failure
 
 
 def each(task: Callable[[Item], None], items: Collection[Item], title: str) -> None:
