@@ -77,12 +77,10 @@ def add_features(weather: pd.DataFrame) -> pd.DataFrame:
     }
     local = index.tz_convert("Europe/Berlin").tz_localize(None)
     columns["utc_offset"] = ((local - index.tz_convert(None)) / pd.Timedelta(hours=1)).to_numpy()
-    for name in ("rad_horizontal", "rad_diffuse"):
-        columns[f"{name}_lag_1"] = weather[name].shift(1, fill_value=weather[name].iloc[0])
-        columns[f"{name}_lead_1"] = weather[name].shift(-1, fill_value=weather[name].iloc[-1])
-    for hours in (1, 2, 3):
-        columns[f"windspeed_lag_{hours}"] = wind.shift(hours, fill_value=wind.iloc[0])
-        columns[f"windspeed_lead_{hours}"] = wind.shift(-hours, fill_value=wind.iloc[-1])
+    around = [("rad_horizontal", 1), ("rad_diffuse", 1), *(("windspeed", hours) for hours in (1, 2, 3))]
+    for name, hours in around:
+        columns[f"{name}_lag_{hours}"] = weather[name].shift(hours, fill_value=weather[name].iloc[0])
+        columns[f"{name}_lead_{hours}"] = weather[name].shift(-hours, fill_value=weather[name].iloc[-1])
     for hours in (7, 25):
         # A rolling mean carries rounding errors along, so that an hour's bytes would depend on where the series begins.
         shifted = [wind.shift(hour) for hour in range(-(hours // 2), hours // 2 + 1)]
