@@ -1,30 +1,18 @@
-"""A copy of the chapter to work in, since its notebooks write beside themselves, and a way to run them."""
+"""A copy of the chapter to work in, since its notebooks write beside themselves, and its commands."""
 
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import opsd
 import pandas as pd
 import pytest
-from nbclient import NotebookClient
+from playwright.sync_api import Page, sync_playwright
 
 LEFT_BEHIND = shutil.ignore_patterns("opsd", "*.joblib", "*.html", "__pycache__", ".ipynb_checkpoints")
-
-
-def code_cells(path: Path) -> list:
-    """Return the code cells of a notebook; the first has the number 1 once it has run."""
-    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-
-
-@pytest.fixture(scope="session")
-def code_of() -> Callable[[Path], list[str]]:
-    """Return a function that gives the sources of a notebook's code cells."""
-    return lambda path: [cell.source for cell in code_cells(path)]
 
 
 @pytest.fixture(scope="session")
@@ -36,18 +24,6 @@ def copy_chapter(root, tmp_path_factory) -> Callable[[], Path]:
         return Path(shutil.copytree(root / "1_starting_point", folder, ignore=LEFT_BEHIND))
 
     return copy
-
-
-@pytest.fixture(scope="session")
-def execute() -> Callable[[Path], nbformat.NotebookNode]:
-    """Return a function that runs a notebook from its own folder, top to bottom, with a fresh kernel."""
-
-    def run(path: Path) -> nbformat.NotebookNode:
-        notebook = nbformat.read(path, as_version=4)
-        client = NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
-        return client.execute(transport_encryption="auto")
-
-    return run
 
 
 @pytest.fixture(scope="session")
@@ -94,3 +70,21 @@ def typed(root) -> Callable[[str], list[str]]:
         return [sys.executable, *line.split()]
 
     return command
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+
+
+@pytest.fixture
+def tab(browser) -> Iterator[Page]:
+    """Return an empty tab; no error and no request to another host may come up meanwhile."""
+    problems, page = [], browser.new_page()
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: problems.append(request.url))
+    yield page
+    page.close()
+    assert [found for found in problems if not found.startswith(("data:", "blob:", "file:", "http://127.0.0.1:"))] == []

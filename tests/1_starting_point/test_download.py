@@ -98,9 +98,6 @@ class Site(ThreadingHTTPServer):
     def __getitem__(self, name):
         return self.resources[f"/{name}"]
 
-    def requests_of(self, name):
-        return [entry for entry in self.log if entry["path"] == f"/{name}"]
-
 
 @pytest.fixture
 def site(raw_files):
@@ -124,6 +121,17 @@ def arguments(site, output, *options):
     return ["--output", str(output), *urls, *options]
 
 
+@pytest.fixture
+def fetched(site, tmp_path):
+    """Return a function that downloads the time series alone, as the command does, and returns what has arrived."""
+
+    def call(force=False):
+        download.fetch(f"{site.url}/{SERIES}", tmp_path / SERIES, 5, force)
+        return (tmp_path / SERIES).read_bytes()
+
+    return call
+
+
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
     """No proxy stands between a test and its server, and no test waits for a server to recover."""
@@ -143,11 +151,6 @@ def run(site, output, *options):
     return SimpleNamespace(returncode=status, stdout=out.getvalue(), stderr=err.getvalue())
 
 
-def succeeds(result):
-    assert (result.returncode, result.stderr) == (0, ""), result.stderr
-    return result.stdout
-
-
 def fails(result):
     """Return the one sentence that the command ended with."""
     assert result.returncode == 1, result.stdout + result.stderr
@@ -162,8 +165,9 @@ def in_pieces(site, name, size):
 
 def test_it_makes_the_table_and_its_descriptor_of_2013_to_2016_and_says_what_comes_next(site, output, raw_files):
     command = [sys.executable, str(SCRIPT), *arguments(site, output)]
-    printed = succeeds(subprocess.run(command, capture_output=True, text=True, timeout=120, check=False))
-    assert printed.splitlines()[-1] == f'Next: python workshop.py run --data "{output / "germany.csv"}"'
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == f'Next: python workshop.py run --data "{output / "germany.csv"}"'
     written = (output / "germany.csv").read_bytes()
     assert written.startswith(b"utc_timestamp,solar_GW,wind_GW,windspeed,temperature,rad_horizontal,rad_diffuse\n")
     assert b"\n2013-01-01 01:00:00+00:00,1.001,0.549," in written
@@ -186,36 +190,37 @@ def test_it_makes_the_table_and_its_descriptor_of_2013_to_2016_and_says_what_com
         assert source["path"] == f"{site.url}/{name}"
         assert source["hash"] == f"sha256:{hashlib.sha256(body).hexdigest()}"
 
-    assert succeeds(run(site, output)).count("nothing to download") == 2
-    assert len(site.log) == 2
-    succeeds(run(site, output, "--force"))
-    assert len(site.log) == 4
+
+def test_a_file_that_is_here_is_fetched_anew_only_if_asked_for(site, fetched, raw_files, capsys):
+    for force, requests in ((False, 1), (False, 1), (True, 2)):
+        assert fetched(force=force) == raw_files[SERIES]
+        assert len(site.log) == requests
+    assert capsys.readouterr().out.count("nothing to download (--force fetches it anew)") == 1
 
 
 def test_a_connection_that_is_cut_again_and_again_ends_in_a_sentence_and_the_same_command_goes_on(
-    site, output, raw_files
+    site, fetched, raw_files, tmp_path
 ):
     in_pieces(site, SERIES, 200_000)
-    sentence = fails(run(site, output))
-    assert f"{download.ATTEMPTS * 0.2:.1f} MB are kept in {output / 'raw' / SERIES}.part" in sentence
-    assert "the connection was lost" in sentence
-    assert "the same command goes on" in sentence
-    succeeds(run(site, output))
-    assert site.requests_of(SERIES)[-1]["range"] == f"bytes={download.ATTEMPTS * 200_000}-"
-    assert sum(entry["sent"] for entry in site.requests_of(SERIES)) == len(raw_files[SERIES])
-    assert (output / "raw" / SERIES).read_bytes() == raw_files[SERIES]
-    assert sorted(path.name for path in (output / "raw").iterdir()) == [SERIES, WEATHER]
+    kept = (
+        f"the connection was lost.*; {download.ATTEMPTS * 0.2:.1f} MB are kept in {tmp_path / SERIES}.part and the same"
+    )
+    with pytest.raises(opsd.UserError, match=f"{kept} command goes on: python 1_starting_point/download.py"):
+        fetched()
+    assert fetched() == raw_files[SERIES]
+    assert site.log[-1]["range"] == f"bytes={download.ATTEMPTS * 200_000}-"
+    assert sum(entry["sent"] for entry in site.log) == len(raw_files[SERIES])
+    assert [path.name for path in tmp_path.iterdir()] == [SERIES]
 
 
-def test_a_file_that_has_changed_on_the_server_is_not_glued_to_the_old_part(site, output, raw_files):
+def test_a_file_that_has_changed_on_the_server_is_not_glued_to_the_old_part(site, fetched, raw_files):
     in_pieces(site, SERIES, 200_000)
-    fails(run(site, output))
+    with pytest.raises(opsd.UserError):
+        fetched()
     changed = raw_files[SERIES].replace(b"cet_cest", b"CET_CEST")
     site.resources[f"/{SERIES}"] = Resource(changed, headers={"ETag": '"2"'})
-    succeeds(run(site, output))
-    last = site.requests_of(SERIES)[-1]
-    assert (last["if_range"], last["status"], last["sent"]) == ('"1"', 200, len(changed))
-    assert (output / "raw" / SERIES).read_bytes() == changed
+    assert fetched() == changed
+    assert (site.log[-1]["if_range"], site.log[-1]["status"], site.log[-1]["sent"]) == ('"1"', 200, len(changed))
 
 
 @pytest.mark.parametrize(
@@ -229,27 +234,26 @@ def test_a_file_that_has_changed_on_the_server_is_not_glued_to_the_old_part(site
     ids=["no tag", "a weak tag", "a server without ranges", "a date"],
 )
 def test_a_part_is_continued_only_if_the_server_can_say_that_the_file_is_the_same(
-    site, output, raw_files, headers, ranges, asked
+    site, fetched, raw_files, headers, ranges, asked
 ):
     site[SERIES].headers, site[SERIES].ranges, site[SERIES].cuts = headers, ranges, [200_000]
-    succeeds(run(site, output))
-    assert [entry["range"] for entry in site.requests_of(SERIES)] == [None, asked]
-    assert (output / "raw" / SERIES).read_bytes() == raw_files[SERIES]
+    assert fetched() == raw_files[SERIES]
+    assert [entry["range"] for entry in site.log] == [None, asked]
 
 
-def test_a_part_that_the_server_does_not_continue_is_fetched_anew(site, output, raw_files):
+def test_a_part_that_the_server_does_not_continue_is_fetched_anew(site, fetched, raw_files, tmp_path):
     in_pieces(site, SERIES, 200_000)
-    fails(run(site, output))
-    (output / "raw" / f"{SERIES}.part").write_bytes(raw_files[SERIES] + b"more")
-    succeeds(run(site, output))
-    assert [entry["status"] for entry in site.requests_of(SERIES)[-2:]] == [416, 200]
-    assert (output / "raw" / SERIES).read_bytes() == raw_files[SERIES]
+    with pytest.raises(opsd.UserError):
+        fetched()
+    (tmp_path / f"{SERIES}.part").write_bytes(raw_files[SERIES] + b"more")
+    assert fetched() == raw_files[SERIES]
+    assert [entry["status"] for entry in site.log[-2:]] == [416, 200]
 
 
-def test_a_server_that_is_busy_for_a_moment_is_asked_again(site, output):
-    site[WEATHER].failures = 1
-    succeeds(run(site, output))
-    assert [entry["status"] for entry in site.requests_of(WEATHER)] == [503, 200]
+def test_a_server_that_is_busy_for_a_moment_is_asked_again(site, fetched, raw_files):
+    site[SERIES].failures = 1
+    assert fetched() == raw_files[SERIES]
+    assert [entry["status"] for entry in site.log] == [503, 200]
 
 
 @pytest.mark.parametrize(
@@ -332,11 +336,11 @@ def test_an_output_folder_that_cannot_be_made_is_named(site, tmp_path):
     assert site.log == []
 
 
-@pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/weather.csv", "weather.csv", "http://"])
-def test_only_http_and_https_addresses_are_accepted(site, output, url):
-    result = run(site, output, "--weather-url", url)
-    assert result.returncode == 2
-    assert f"expected an address that begins with http:// or https://, found '{url}'" in result.stderr
+def test_only_http_and_https_addresses_are_accepted(site, output):
+    for url in ("file:///etc/hostname", "weather.csv", "http://"):
+        result = run(site, output, "--weather-url", url)
+        assert result.returncode == 2
+        assert f"expected an address that begins with http:// or https://, found '{url}'" in result.stderr
     assert site.log == []
 
 
@@ -378,6 +382,6 @@ def test_a_download_that_is_stopped_half_way_goes_on_next_time(site, output, raw
         assert len(message.splitlines()) == 1
     site.release.set()
     site[SERIES].stall_after, kept = None, part.stat().st_size
-    succeeds(run(site, output))
-    assert site.requests_of(SERIES)[-1]["range"] == f"bytes={kept}-"
+    download.fetch(f"{site.url}/{SERIES}", output / "raw" / SERIES, 5, False)
+    assert site.log[-1]["range"] == f"bytes={kept}-"
     assert (output / "raw" / SERIES).read_bytes() == raw_files[SERIES]

@@ -1,3 +1,4 @@
+import functools
 import json
 import os
 import re
@@ -22,9 +23,17 @@ def read(path):
     return table[~table.index.duplicated()].asfreq("h")
 
 
-def run(*arguments):
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | {"COLUMNS": "200"})
+@pytest.fixture(scope="module")
+def run():
+    """Return a function that runs the script in this process; the same seed is not simulated twice."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulate, "simulate", functools.cache(simulate.simulate))
+
+        def call(*arguments):
+            patch.setattr(sys, "argv", ["simulate.py", *map(str, arguments)])
+            simulate.main()
+
+        yield call
 
 
 @pytest.fixture(scope="module")
@@ -118,16 +127,11 @@ def test_naive_forecasts_err_as_much_as_on_the_real_series(sample, real):
     assert errors(sample) == pytest.approx(errors(real), rel=0.15)
 
 
-def test_running_the_script_again_gives_the_shipped_files(tmp_path):
-    result = run("--output", tmp_path)
-    assert result.returncode == 0, result.stderr
+def test_running_the_script_again_gives_the_shipped_files(run, tmp_path):
+    run("--output", tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["datapackage.json", "germany.csv"]
-    pd.testing.assert_frame_equal(
-        pd.read_csv(tmp_path / "germany.csv"),
-        pd.read_csv(SCRIPT.with_name("germany.csv")),
-        rtol=0,
-        atol=1e-9,
-    )
+    made, kept = (pd.read_csv(p / "germany.csv") for p in (tmp_path, SCRIPT.parent))
+    pd.testing.assert_frame_equal(made, kept, rtol=0, atol=1e-9)
     again, shipped = ((p / "datapackage.json").read_text(encoding="utf-8") for p in (tmp_path, SCRIPT.parent))
     assert again == shipped
 
@@ -150,20 +154,19 @@ def test_the_descriptor_says_that_nothing_is_measured_and_describes_every_column
     assert fields == json.loads((SCRIPT.parents[1] / "3_projects" / "data" / "schema.json").read_text())["fields"]
 
 
-@pytest.mark.parametrize("blocked", ["", "germany.csv"], ids=["missing", "blocked"])
-def test_a_bad_output_ends_in_one_sentence(tmp_path, blocked):
-    place = tmp_path / "place"
-    if blocked:
-        (place / blocked).mkdir(parents=True)
-    result = run("--output", place)
-    assert result.returncode == 1
-    assert re.fullmatch(
-        rf"--output {re.escape(str(place))} cannot be written .*: name another folder\.\n", result.stderr
-    )
+def test_a_bad_output_ends_in_one_sentence(run, tmp_path):
+    blocked = tmp_path / "blocked"
+    (blocked / "germany.csv").mkdir(parents=True)
+    for place in (tmp_path / "missing", blocked):
+        with pytest.raises(
+            SystemExit, match=rf"^--output {re.escape(str(place))} cannot be written .*: name another folder\.$"
+        ):
+            run("--output", place)
 
 
 def test_a_negative_seed_is_refused_with_what_was_expected(tmp_path):
-    result = run("--output", tmp_path, "--seed", "-1")
+    command = [sys.executable, SCRIPT, "--output", tmp_path, "--seed", "-1"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | {"COLUMNS": "200"})
     assert result.returncode == 2
     assert "--seed expects a whole number from 0 up, found -1" in result.stderr
     assert not list(tmp_path.iterdir())

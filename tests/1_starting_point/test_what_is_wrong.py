@@ -6,8 +6,7 @@ import runpy
 import nbformat
 import numpy as np
 import pytest
-from sklearn.base import clone
-from sklearn.metrics import mean_absolute_error
+from notebooks import code_cells
 
 REFERENCE = re.compile(r'`([\w/]+\.(?:ipynb|py))`(?:\s+\[(\d+)\]|\s+"([^"]+)")?:\s+`([^`]+)`')
 POINT = re.compile(r"^\d+\. \*\*.*?(?=^\d+\. |\Z)", re.MULTILINE | re.DOTALL)
@@ -31,14 +30,14 @@ def points(readme):
 
 
 @pytest.fixture
-def run_cells(code_of, monkeypatch):
+def run_cells(monkeypatch):
     """Return a function that runs the first code cells of a notebook in its folder, and returns their names."""
 
     def run(path, count):
         monkeypatch.chdir(path.parent)
         names = {}
-        for source in code_of(path)[:count]:
-            exec(source, names)
+        for cell in code_cells(path)[:count]:
+            exec(cell.source, names)
         return names
 
     return run
@@ -61,12 +60,12 @@ def test_each_point_says_where_it_is_and_in_which_chapter_it_is_fixed(points):
         assert fixed.strip()
 
 
-def test_each_place_holds_what_the_list_quotes_from_it(points, chapter, code_of):
+def test_each_place_holds_what_the_list_quotes_from_it(points, chapter):
     for point in points:
         for name, number, heading, quoted in REFERENCE.findall(point):
             path = chapter / name
             if number:
-                place = code_of(path)[int(number) - 1]
+                place = code_cells(path)[int(number) - 1].source
             elif heading:
                 place = text_under(path, heading)
             else:
@@ -75,19 +74,16 @@ def test_each_place_holds_what_the_list_quotes_from_it(points, chapter, code_of)
             assert quoted in place, f"{name} [{number or heading}] does not hold {quoted}"
 
 
-def test_what_mends_a_point_is_there(points, root):
+def test_the_files_that_the_readme_names_are_there(points, readme, chapter, root):
     fixes = " ".join(point.split("Fixed in chapter")[1] for point in points)
-    names = [name for name in re.findall(r"`([^`]+)`", fixes) if "/" in name]
-    assert "3_projects/data" in names
-    assert [name for name in names if not (root / name).exists()] == []
-
-
-def test_the_files_that_the_readme_names_are_there(readme, chapter):
+    fixed_by = {name for name in re.findall(r"`([^`]+)`", fixes) if "/" in name}
     around = re.sub("\n## What is wrong here\n.*?\n## ", "", readme, flags=re.DOTALL)
-    names = set(re.findall(r"`([\w/]+\.(?:ipynb|py|csv|json))`", around))
-    elsewhere = {"opsd/germany_final_v2.csv"}  # made of the raw files
-    assert {"model_rf.ipynb", "germany.csv"} <= names
-    assert [name for name in names - elsewhere if not (chapter / name).exists()] == []
+    named = set(re.findall(r"`([\w/]+\.(?:ipynb|py|csv|json))`", around)) - {"opsd/germany_final_v2.csv"}  # made
+    assert "3_projects/data" in fixed_by
+    assert {"model_rf.ipynb", "germany.csv"} <= named
+    assert [
+        path for path in (*(root / name for name in fixed_by), *(chapter / name for name in named)) if not path.exists()
+    ] == []
 
 
 def test_the_one_regression_is_three_models_and_two_of_them_disagree_on_a_week(chapter, readme, run_cells):
@@ -107,11 +103,11 @@ def test_the_one_regression_is_three_models_and_two_of_them_disagree_on_a_week(c
     assert f"for the whole month, {whole:.1f} GW; in that week alone it is {second:.1f} GW off." in text
 
 
-def test_the_helper_of_one_notebook_gives_a_wrong_r2_in_another_without_a_word(chapter, code_of, run_cells, capsys):
+def test_the_helper_of_one_notebook_gives_a_wrong_r2_in_another_without_a_word(chapter, run_cells, capsys):
     names = run_cells(chapter / "model_linreg.ipynb", 5)
     right = capsys.readouterr().out
-    helper = code_of(chapter / "model_rf.ipynb")[3].split("pred = ")[0]
-    call = code_of(chapter / "model_linreg.ipynb")[4].splitlines()[-1]
+    helper = code_cells(chapter / "model_rf.ipynb")[3].source.split("pred = ")[0]
+    call = code_cells(chapter / "model_linreg.ipynb")[4].source.splitlines()[-1]
     names["TARGETS"] = names["targets"]
     exec(f"{helper}\n{call}", names)
     wrong = capsys.readouterr().out
@@ -120,18 +116,3 @@ def test_the_helper_of_one_notebook_gives_a_wrong_r2_in_another_without_a_word(c
         assert found == pytest.approx(expected, abs=0.006)
     assert "r2 0.68" in wrong
     assert "r2   0.758" in right
-
-
-@pytest.mark.slow
-def test_the_random_split_flatters_the_forest(chapter, run_cells):
-    names = run_cells(chapter / "model_rf.ipynb", 3)
-    table, weather, targets, forest = names["data"], names["FEATURES"], names["TARGETS"], names["rf"]
-
-    def errors(model, rows):
-        return mean_absolute_error(rows[targets], model.predict(rows[weather]), multioutput="raw_values")
-
-    test = table.loc[names["X_test"].index]
-    past, last = table[table.index.year < 2016], table[table.index.year == 2016]
-    honest = errors(clone(forest).fit(past[weather], past[targets]), last)
-    assert (errors(forest, test) < 0.97 * honest).all()
-    assert (errors(forest, test[test.index.year == 2016]) < 0.97 * honest).all()
