@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import joblib
 import mlflow
 import pytest
-from learner import type_in
+from learner import Learner, type_in
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score
@@ -35,6 +35,20 @@ TASKS = {
     11: 'mlflow.log_metric("spark_identical", share, run_id=run.info.run_id)',
 }
 SERVE = 10
+
+
+@pytest.fixture
+def client(tmp_path, monkeypatch) -> Iterator[mlflow.MlflowClient]:
+    """Return a client of an empty store of the test's own, where the notebook's runs and models go too."""
+    learner = Learner(tmp_path)
+    monkeypatch.chdir(tmp_path)  # where MLflow puts the artifacts of such a store
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", learner.uri)
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "")  # set by MLflow too, and given back after the test
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
+    yield learner.client
+    while mlflow.active_run():
+        mlflow.end_run()
 
 
 @pytest.fixture
