@@ -1,29 +1,43 @@
 """Series of daily prices that the tests make, and the project's modules under names that no other project's have."""
 
 import importlib
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import mlflow
 import numpy as np
 import pandas as pd
+import pytest
+from mlflow.entities import Run
 
 STOCK = Path(__file__).parents[1] / "3_projects" / "stock"
 
 
-def load(name: str, folder: Path = STOCK) -> ModuleType:
-    """Return a module of the project; what it imports is found beside it, now and not later."""
-    alias = f"stock_{name}"
-    if alias not in sys.modules:
-        sys.path.insert(0, str(folder))
+def load(name: str) -> ModuleType:
+    """Return a module of the project. What it imports is found beside it, and known to no other test by its name."""
+    own = {path.stem for path in STOCK.glob("*.py")}
+    if f"stock_{name}" not in sys.modules:
+        others = {each: sys.modules.pop(each) for each in own if each in sys.modules}
+        sys.modules |= {each: sys.modules[f"stock_{each}"] for each in own if f"stock_{each}" in sys.modules}
+        sys.path.insert(0, str(STOCK))
         try:
-            spec = importlib.util.spec_from_file_location(alias, folder / f"{name}.py")
-            sys.modules[alias] = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(sys.modules[alias])
+            importlib.import_module(name)
         finally:
-            sys.path.remove(str(folder))
-    return sys.modules[alias]
+            sys.path.remove(str(STOCK))
+            sys.modules |= {f"stock_{each}": sys.modules.pop(each) for each in own if each in sys.modules} | others
+    return sys.modules[f"stock_{name}"]
+
+
+def run_step(name: str, experiment: str, **options: object) -> Run:
+    """Run a step as MLproject does, but in this process, and return its run."""
+    typed = [f"--{option.replace('_', '-')}={value}" for option, value in options.items()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(STOCK)
+        patch.setenv("MLFLOW_EXPERIMENT_NAME", experiment)
+        patch.setattr(sys, "argv", [f"{name}.py", *typed])
+        load(name).main()
+    return mlflow.get_run(mlflow.last_active_run().info.run_id)
 
 
 def rows(days: int = 150, closes: np.ndarray | None = None, **more) -> pd.DataFrame:

@@ -75,8 +75,10 @@ def test_a_day_with_two_different_prices_is_refused(fetch):
     assert "Delete the wrong one." in sentence
 
 
-@pytest.mark.parametrize("price", [0, -3.5, "", "cheap", "inf", 1e9])
-@pytest.mark.parametrize("column", ["open", "close"])
+@pytest.mark.parametrize(
+    ("column", "price"),
+    [("open", 0), ("close", -3.5), ("close", ""), ("high", "cheap"), ("low", "inf"), ("close", 1e9)],
+)
 def test_a_price_that_is_zero_or_below_or_missing_or_none_at_all_is_refused_by_its_day(fetch, column, price):
     raw = rows().astype({column: object})
     raw.loc[5, column] = price
@@ -90,12 +92,12 @@ def test_a_high_below_the_low_is_refused(fetch):
     assert "2020-01-01 (row 2): expected a high that is not below the low, found 49 and 51." in sentence
 
 
-@pytest.mark.parametrize("name", ["date", "open", "high", "low", "close"])
-def test_a_column_that_is_missing_or_appears_twice_is_named(fetch, name):
+def test_a_column_that_is_missing_or_appears_twice_is_named(fetch):
     assert "adj_close appears twice in" in refused(fetch, rows(adj_close=30.0).assign(**{"Adj Close": 30.0}))
-    sentence = refused(fetch, rows().drop(columns=name))
-    assert "prices.csv: expected the columns date, open, high, low, close, each once" in sentence
-    assert f"{name} is missing in " in sentence
+    for name in ("date", "open", "high", "low", "close"):
+        sentence = refused(fetch, rows().drop(columns=name))
+        assert "prices.csv: expected the columns date, open, high, low, close, each once" in sentence
+        assert f"{name} is missing in " in sentence
 
 
 @pytest.mark.parametrize(
@@ -112,13 +114,12 @@ def test_some_differences_are_harmless(fetch, changed):
     pd.testing.assert_frame_equal(fetch(changed(rows()))[0], fetch(rows())[0])
 
 
-@pytest.mark.parametrize("form", ["{:,.2f}", "{:.2f}"], ids=["points between thousands", "none"])
 @pytest.mark.parametrize(
-    "names",
+    ("names", "form"),
     [
-        ["Datum", "Erster", "Hoch", "Tief", "Schlusskurs", "Stuecke"],
-        ["Datum", "Eröffnung", "Tageshoch", "Tagestief", "Schluss", "Volumen"],
-        ["Datum", "Eröffn.", "Hoch", "Tief", "Zuletzt", "Vol."],
+        (["Datum", "Erster", "Hoch", "Tief", "Schlusskurs", "Stuecke"], "{:,.2f}"),  # points between thousands
+        (["Datum", "Eröffnung", "Tageshoch", "Tagestief", "Schluss", "Volumen"], "{:.2f}"),
+        (["Datum", "Eröffn.", "Hoch", "Tief", "Zuletzt", "Vol."], "{:.2f}"),
     ],
 )
 def test_a_german_file_with_semicolons_decimal_commas_and_dates_is_read_and_counted(fetch, names, form):
