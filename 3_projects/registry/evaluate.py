@@ -38,14 +38,11 @@ def collect(name: str, runs: list[Run], holdout: Holdout) -> dict[str, pd.DataFr
         if seen := holdout.seen_by(about.run_id).sum():
             rows = len(holdout.actuals)
             print(f"evaluate: version {version} in production was trained on {seen} of these {rows} rows")
-    forecasts = {}
-    for title, uri in models.items():
-        predicted = forecast(uri, holdout)
-        if predicted.values is None:
-            print(f"evaluate: {title} gives no predictions: {predicted.problem}")
-        else:
-            forecasts[title] = predicted.values
-    return forecasts | holdout.baselines
+    forecasts = forecast(models, holdout)
+    for title, about in forecasts.items():
+        if about.values is None:
+            print(f"evaluate: {title} gives no predictions: {about.problem}")
+    return {title: about.values for title, about in forecasts.items() if about.values is not None} | holdout.baselines
 
 
 def breakdown(forecast: pd.DataFrame, actuals: pd.DataFrame, seasons: dict[str, list[int]]) -> pd.DataFrame:

@@ -1,27 +1,20 @@
 """The gate: put the challengers through the rules, the one with the smallest error first, until one passes."""
 
-import json
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
 import rules
 from decisions import sent_away
-from holdout import Forecast, Holdout, errors, forecast
+from holdout import Forecast, Holdout
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from rules import FAILED, Result, not_applicable
 from thresholds import Thresholds
 
 from forecasting.ledger import Ledger
-from forecasting.tracking import model_of, project_of
-
-TRIAL_SECONDS = 300  # a model with tensorflow in it takes 10 s to load
+from forecasting.tracking import project_of
 
 
 @dataclass
@@ -63,15 +56,8 @@ class Champion:
     remark: str  # what a reader has to know of the comparison
 
 
-def challenge(run: Run, version: ModelVersion, holdout: Holdout) -> Challenger:
-    """Return a challenger with its forecast and its errors, NaN where it has no forecast."""
-    about = forecast(model_of(run), holdout)
-    nothing = pd.DataFrame(np.nan, holdout.actuals.index, holdout.actuals.columns)
-    return Challenger(run, version, about, errors(nothing if about.values is None else about.values, holdout.actuals))
-
-
-def find_champion(ledger: Ledger, holdout: Holdout, challengers: list[Challenger]) -> Champion:
-    """Return the model in production with its forecast.
+def find_champion(ledger: Ledger, holdout: Holdout, forecasts: dict[str, Forecast]) -> Champion:
+    """Return the model in production with its forecast; ``forecasts`` are by version.
 
     A model that can't be judged any more, because it is gone or takes columns that are gone, must not stand in the way
     of its successor. Nor do the hours count that it has learnt from.
@@ -79,8 +65,7 @@ def find_champion(ledger: Ledger, holdout: Holdout, challengers: list[Challenger
     index, version, fewest = holdout.actuals.index, ledger.production, holdout.thresholds.fewest_days
     if version is None:
         return Champion(None, Forecast(None), index[:0], "nothing is in production")
-    same = next((challenger for challenger in challengers if challenger.number == version), None)
-    about = same.forecast if same else forecast(f"models:/{ledger.name}/{version}", holdout)
+    about = forecasts[version]
     if about.values is not None and not np.isfinite(about.values).all(axis=None):
         about = Forecast(None, "not every prediction is a finite number")
     if about.values is None:
@@ -101,22 +86,18 @@ def find_champion(ledger: Ledger, holdout: Holdout, challengers: list[Challenger
 
 
 def judge(challenger: Challenger, champion: Champion, holdout: Holdout) -> list[Result]:
-    """Return each rule's result for a challenger. The clean process is started only if all other rules let it pass."""
-    about, thresholds, frame = challenger.forecast, holdout.thresholds, holdout.table.frame
-    results = []
+    """Return each rule's result for a challenger."""
+    about, thresholds = challenger.forecast, holdout.thresholds
+    results = rules.judge_trial(about.problem or about.seconds, thresholds)
     if about.values is not None or about.inputs is not None:
-        results.append(rules.judge_signature(about.inputs, about.outputs, list(frame.columns), thresholds))
-    if about.values is None:
-        results.append(rules.result("loads", False, about.problem))
-    else:
+        columns = list(holdout.table.frame.columns)
+        results.insert(0, rules.judge_signature(about.inputs, about.outputs, columns, thresholds))
+    if about.values is not None:
         results.append(rules.judge_values(about.values, thresholds))
         if np.isfinite(about.values).all(axis=None):
             results.append(rules.judge_naive(about.values, holdout.baselines, holdout.actuals, thresholds))
             results += compare(about.values, champion, holdout.actuals, thresholds)
     stopped_by = [result.rule for result in results if result.outcome == FAILED]
-    if not stopped_by:
-        row = frame.loc[holdout.actuals.index[:1]]
-        return results + rules.judge_trial(try_in_clean_process(model_of(challenger.run), row), thresholds)
     rest = [rule for rule in rules.RULES if rule not in [result.rule for result in results]]
     return results + not_applicable(rest, f"not judged because of {' and '.join(stopped_by)}")
 
@@ -131,27 +112,6 @@ def compare(ours: pd.DataFrame, champion: Champion, actuals: pd.DataFrame, thres
         return [rules.result("gain", False, same), *not_applicable(["parts"], same)]
     ours, theirs, actuals = ours.loc[rows], theirs.loc[rows], actuals.loc[rows]
     return [rules.judge_gain(ours, theirs, actuals, thresholds), rules.judge_parts(ours, theirs, actuals, thresholds)]
-
-
-def try_in_clean_process(uri: str, row: pd.DataFrame) -> float | str:
-    """Return the seconds that a model takes for a row in a process of its own and another folder, or what is wrong."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "row.parquet"
-        row.to_parquet(path)
-        # -P: modules are not imported from the folder of the script.
-        command = [sys.executable, "-P", str(Path(__file__).with_name("try_model.py")), uri, str(path)]
-        try:
-            trial = subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, timeout=TRIAL_SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return f"it took longer than {TRIAL_SECONDS} s"
-    try:
-        seconds, problem = json.loads(trial.stdout.splitlines()[-1])
-        return problem or seconds
-    except (ValueError, TypeError, IndexError):
-        last = (trial.stderr.strip().splitlines() or ["it printed nothing"])[-1]
-        return f"the process ended with status {trial.returncode}: {last}"
 
 
 def choose(

@@ -1,20 +1,25 @@
 """The holdout that models are judged on, with its naive forecasts, and what a model predicts for it."""
 
+import json
+import subprocess
+import sys
 import tempfile
 from argparse import ArgumentParser
 from dataclasses import dataclass
+from pathlib import Path
 
-import mlflow
 import numpy as np
 import pandas as pd
 from thresholds import Thresholds
 
 from forecasting.baselines import climatology, persistence
-from forecasting.errors import UserError, first_line
+from forecasting.errors import UserError
 from forecasting.metrics import METRICS, score
 from forecasting.production import REGISTERED_MODEL
 from forecasting.table import HourlyTable
 from forecasting.tracking import data_title_of, find_run
+
+TRIAL_SECONDS = 300  # for each model; one with tensorflow in it takes 10 s to load
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class Forecast:
     problem: str = ""
     inputs: list[str] | None = None
     outputs: list[str] | None = None
+    seconds: float = 0.0  # for one row
 
 
 @dataclass(frozen=True)
@@ -89,29 +95,47 @@ def baseline(name: str, frame: pd.DataFrame, targets: list[str]) -> pd.DataFrame
     return pd.DataFrame(dict.fromkeys(targets, frame[column]))
 
 
-def errors(forecast: pd.DataFrame, actuals: pd.DataFrame) -> dict[str, float]:
-    """Return ``mae_TARGET`` and so on in the targets' units, and ``mae``, the mean of the targets' MAE."""
+def errors(forecast: pd.DataFrame | None, actuals: pd.DataFrame) -> dict[str, float]:
+    """Return ``mae_TARGET`` and so on in the targets' units, and ``mae``, their mean; NaN if there is no forecast."""
+    forecast = pd.DataFrame(np.nan, actuals.index, actuals.columns) if forecast is None else forecast
     by_target = {target: score(actuals[target], forecast[target]) for target in actuals.columns}
     scores = {f"{metric}_{target}": by_target[target][metric] for target in by_target for metric in METRICS}
     return scores | {"mae": float(np.mean([by_target[target]["mae"] for target in by_target]))}
 
 
-def forecast(uri: str, holdout: Holdout) -> Forecast:
-    """Return what a model predicts for the judged rows; a model that fails is described, nothing is raised."""
-    actuals, frame, inputs, outputs = holdout.actuals, holdout.table.frame, None, None
+def forecast(models: dict[str, str], holdout: Holdout) -> dict[str, Forecast]:
+    """Return what models predict for the judged rows, by the keys of their addresses, or the problem of one that fails.
+
+    All are loaded in one clean process. If one ends it, that is its problem, and another process tries the rest.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = holdout.table.frame.loc[holdout.actuals.index]
+        rows.attrs = {"targets": list(holdout.actuals.columns)}
+        rows.to_parquet(folder / "rows.parquet")
+        results = [folder / f"{place}.json" for place in range(len(models))]
+        while waiting := [path for path in results if not path.exists()]:
+            problem = try_in_clean_process([name, *models.values()], TRIAL_SECONDS * len(waiting))
+            if unfinished := [path for path in waiting if not path.exists()]:
+                unfinished[0].write_text(json.dumps({"problem": problem}), encoding="utf-8")
+        forecasts = {}
+        for key, path in zip(models, results, strict=True):
+            about = json.loads(path.read_text(encoding="utf-8"))
+            values = None if about["problem"] else pd.read_parquet(path.with_suffix(".parquet"))
+            forecasts[key] = Forecast(values, **about)
+        return forecasts
+
+
+def try_in_clean_process(arguments: list[str], seconds: float) -> str:
+    """Run try_models.py, in the folder that its arguments begin with; return how it ended."""
+    # -P: modules are not imported from the folder of the script.
+    command = [sys.executable, "-P", str(Path(__file__).with_name("try_models.py")), *arguments]
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            model = mlflow.pyfunc.load_model(uri, dst_path=folder)
-        if model.metadata.signature is not None:
-            inputs = model.metadata.get_input_schema().input_names()
-            outputs = model.metadata.get_output_schema().input_names() if model.metadata.signature.outputs else None
-        if missing := [name for name in inputs or [] if name not in frame.columns]:
-            return Forecast(None, f"the table has no column {', '.join(missing)}", inputs, outputs)
-        values = model.predict(frame.loc[actuals.index, inputs or list(frame.columns)])
-        if not isinstance(values, pd.DataFrame) or len(values) != len(actuals):
-            return Forecast(None, "it does not predict a frame with a row for each row", inputs, outputs)
-        if missing := [target for target in actuals.columns if target not in values.columns]:
-            return Forecast(None, f"it does not predict {', '.join(missing)}", inputs, outputs)
-        return Forecast(values[list(actuals.columns)].astype(float).set_axis(actuals.index), "", inputs, outputs)
-    except Exception as error:  # a model is code from outside, and may raise anything
-        return Forecast(None, first_line(error), inputs, outputs)
+        trial = subprocess.run(
+            command, cwd=arguments[0], stderr=subprocess.PIPE, text=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"it took longer than {TRIAL_SECONDS} s"
+    print(trial.stderr, end="", file=sys.stderr)
+    last = (trial.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+    return f"the process ended with status {trial.returncode}: {last}"

@@ -16,8 +16,8 @@ from math import inf, isfinite
 import mlflow
 import pandas as pd
 from decisions import check_unmoved, read_ledger
-from gate import Challenger, Champion, challenge, choose, find_champion
-from holdout import Holdout, add_options, errors, read_holdout
+from gate import Challenger, Champion, choose, find_champion
+from holdout import Holdout, add_options, errors, forecast, read_holdout
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from thresholds import MODES, load
@@ -83,10 +83,17 @@ def validate(options: argparse.Namespace) -> None:
     holdout = read_holdout(options.data_run, thresholds)
     runs = find_challengers(options.challengers, holdout.table.digest, next_command("lr"))
     versions = register(name, runs)
-    challengers = [challenge(run, version, holdout) for run, version in zip(runs, versions, strict=True)]
+    models = {str(version.version): model_of(run) for run, version in zip(runs, versions, strict=True)}
+    if before.production:
+        models.setdefault(before.production, f"models:/{name}/{before.production}")
+    forecasts = forecast(models, holdout)
+    challengers = [
+        Challenger(run, version, about, errors(about.values, holdout.actuals))
+        for run, version, about in zip(runs, versions, forecasts.values(), strict=False)  # the champion may come last
+    ]
     # The smallest error first, those without one last.
     challengers.sort(key=lambda challenger: challenger.scores["mae"] if isfinite(challenger.scores["mae"]) else inf)
-    champion = find_champion(before, holdout, challengers)
+    champion = find_champion(before, holdout, forecasts)
     best, sentences = choose(challengers, champion, holdout, before)
     verdict, dry_run = sentences[-1], thresholds.mode == "dry_run"
     if dry_run:

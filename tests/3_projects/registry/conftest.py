@@ -4,9 +4,9 @@ import hashlib
 import importlib
 import json
 import re
-import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +22,7 @@ from forecasting.subject import Column, Subject
 PROJECT = Path(__file__).parents[3] / "3_projects" / "registry"
 HERE = Path(__file__).parent
 sys.path.append(str(PROJECT))
-MODULES = ["decide", "decisions", "evaluate", "gate", "ledger", "validation"]
+MODULES = ["decide", "decisions", "evaluate", "holdout", "ledger", "try_models", "validation"]
 TARGETS = ["solar_GW", "wind_GW"]
 INPUTS = ["hint_solar_GW", "hint_wind_GW", "noise", "month"]
 
@@ -71,9 +71,11 @@ class Made:
         self.client.set_terminated(run_id)
         return run_id
 
-    def model(self, project: str = "made", data_run: str = "", signature: bool = True, **about) -> str:
+    def model(
+        self, project: str = "made", data_run: str = "", signature: bool = True, code: str | None = None, **about
+    ) -> str:
         """Return the run of a model with these errors, trained on the table or on another one."""
-        key = json.dumps([project, data_run, signature, about])
+        key = json.dumps([project, data_run, signature, code, about])
         if key not in self.runs:
             path = self.folder / "about.json"
             path.write_text(json.dumps({"noise": 1.0} | about))
@@ -85,6 +87,7 @@ class Made:
                     name="model",
                     python_model=str(HERE / "made_model.py"),
                     artifacts={"about": str(path)},
+                    code_paths=[code] if code else None,
                     signature=ModelSignature(inputs, outputs) if signature else None,
                     pip_requirements=["mlflow"],
                 )
@@ -124,23 +127,22 @@ def registry(running_servers) -> SimpleNamespace:
     return SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
 
 
+@pytest.fixture
+def clean_process(registry) -> Callable:
+    """Return the function that tries models in a process of their own, as the program does."""
+    return registry.holdout.try_in_clean_process
+
+
+@pytest.fixture
+def own_process(registry, clean_process, monkeypatch) -> None:
+    """Try models in the test's process: another one takes seconds, most of them to import MLflow."""
+    main = registry.try_models.main
+    monkeypatch.setattr(registry.holdout, "try_in_clean_process", lambda arguments, seconds: main(arguments))
+
+
 @pytest.fixture(scope="session")
 def made(registry, tmp_path_factory) -> Made:
     return Made(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture(scope="session")
-def typed(running_servers, root):
-    """Return a function that types ``mlflow run`` with an entry point of the project."""
-
-    def run(entry_point: str, **parameters: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "mlflow", "run", "3_projects/registry", "-e", entry_point]
-        command += ["--env-manager", "local", "--experiment-name", "registry typed"]
-        for key, value in parameters.items():
-            command += ["-P", f"{key}={value}"]
-        return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300, check=False)
-
-    return run
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """A model whose errors a test chooses: it is given the truth and a noise, and adds as much of it as it is told."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import mlflow
@@ -18,6 +20,9 @@ class MadeModel(mlflow.pyfunc.PythonModel):
             __import__(needs)
         if words := self.about.get("broken"):
             raise ImportError(words)
+        if words := self.about.get("ends"):
+            print(words, file=sys.stderr, flush=True)
+            os._exit(7)
 
     def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:
         """Return truth and noise; ``winter`` is the size of the noise from December to February."""

@@ -2,10 +2,9 @@ import re
 import shutil
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import mlflow
-import pandas as pd
 import pytest
 
 from forecasting import ledger
@@ -14,7 +13,7 @@ RULES = ["gain", "naive", "parts", "values", "signature", "loads", "speed"]
 
 
 @pytest.fixture
-def validate(registry, made, name, capsys):
+def validate(registry, own_process, made, name, capsys):
     """Return a function that judges runs, and returns what was printed; or the sentence with which it was refused."""
 
     def run(*challengers: str, **options: str) -> str:
@@ -31,12 +30,6 @@ def validate(registry, made, name, capsys):
         return capsys.readouterr().out
 
     return run
-
-
-@pytest.fixture
-def trusting(registry, monkeypatch):
-    """Leave out the clean process, which takes seconds, where it is not the point."""
-    monkeypatch.setattr(registry.gate, "try_in_clean_process", lambda uri, row: 0.01)
 
 
 @pytest.fixture
@@ -87,112 +80,85 @@ def test_a_better_model_waits_for_approval_with_every_rule_s_result_on_it(valida
 
 
 STOPPED = {
-    "worse": ({"noise": 1.03}, "gain", "against"),
+    "worse": ({"noise": 1.03}, "gain", "needed is more than 1.0 % better"),
     "worse in winter": ({"noise": 0.5, "winter": 1.2}, "parts", "solar_GW in winter "),
     "negative": ({"noise": 0.9, "negative": True}, "values", "are below 0, the lowest is -"),
-    "other inputs": ({"noise": 0.5, "takes": ["price"]}, "signature", "it takes price, which the table does not"),
+    "other inputs": ({"takes": ["price"]}, "signature", "it takes price, which the table does not"),
     "no signature": ({"noise": 0.5, "signature": False}, "signature", "it has no signature"),
-    "can't be loaded": ({"noise": 0.5, "broken": "no module named luck"}, "loads", "no module named luck"),
+    "can't be loaded": ({"broken": "no module named luck"}, "loads", "no module named luck"),
+    "loads only here": ({"needs": "only_here"}, "loads", "in a clean process: No module named 'only_here'"),
+    "ends its process": (
+        {"ends": "that was all"},
+        "loads",
+        "in a clean process: the process ended with status 7: that",
+    ),
+    "needs another's code": ({"needs": "brought"}, "loads", "in a clean process: No module named 'brought'"),
 }
 
 
-@pytest.mark.parametrize("why", STOPPED)
-def test_the_gate_stops_a_model_that_is(validate, registry, made, name, why):
-    about, rule, sentence = STOPPED[why]
-    # Some rows have little power, so that a noise can make them negative.
-    data_run = made.small_values if why == "negative" else made.data_run
-    made.version(name, made.model(data_run=data_run), "production")
-    said = validate(made.model(**about, data_run=data_run), data_run=data_run)
+def test_the_gate_stops_each_model_for_its_reason(validate, registry, made, name, monkeypatch, clean_process, tmp_path):
+    """All are tried in one clean process, apart from those after the one that ends it."""
+    monkeypatch.setattr(registry.holdout, "try_in_clean_process", clean_process)
+    monkeypatch.setitem(sys.modules, "only_here", ModuleType("only_here"))
+    (tmp_path / "brought.py").touch()
+    data_run = made.small_values  # some rows have little power, so that a noise can make them negative
+    brings = made.model("brings", noise=1.0, needs="brought", code=str(tmp_path / "brought.py"), data_run=data_run)
+    made.version(name, brings, "production")
+    said = validate(
+        brings, *(made.model(**about, data_run=data_run) for about, *_ in STOPPED.values()), data_run=data_run
+    )
     assert state(name) == (None, "1")
-    tags = made.tags(name, "2")
-    assert tags["gate"] == "failed"
-    assert tags[f"gate.{rule}"].startswith("failed: ")
-    assert sentence in tags[f"gate.{rule}"]
-    others = {other: tags[f"gate.{other}"] for other in RULES if other != rule}
-    assert not [text for other, text in others.items() if text.startswith("failed") and other != "loads"]
-    assert re.search(rf"version 2 \(made\) is refused by (signature, )?{rule}(, loads)?: ", said)
+    assert f"{name} version 1 (brings) stays in production" in said, "code that a model brings along is found"
+    for number, (why, (_, rule, sentence)) in enumerate(STOPPED.items(), 2):
+        tags = made.tags(name, str(number))
+        assert tags["gate"] == "failed", why
+        assert tags[f"gate.{rule}"].startswith("failed: "), why
+        assert sentence in tags[f"gate.{rule}"], why
+        stopped_by = [other for other in RULES if tags[f"gate.{other}"].startswith("failed: ")]
+        assert {*stopped_by} <= {rule, "loads"}, why
+        assert f"version {number} (made) is refused by {', '.join(sorted(stopped_by, reverse=True))}: " in said, why
     assert f"\nvalidate: no other version of {name} has passed the gate.\n" in said
     assert max(map(len, said.splitlines())) < 600
     assert last_run().data.tags["candidate_version"] == ""
 
 
-def test_a_model_that_loads_only_where_it_was_made_is_stopped(validate, registry, made, name, monkeypatch):
-    monkeypatch.setitem(sys.modules, "only_here", ModuleType("only_here"))
-    said = validate(made.model(noise=0.5, needs="only_here"))
-    assert state(name) == (None, None)
-    assert "loads: in a clean process: No module named 'only_here'" in said
-
-
-@pytest.mark.parametrize(
-    ("output", "problem"), [("", "it printed nothing"), ('\n[0.1, ""]\nbye\n', "it printed nothing"), ("1", "luck")]
-)
-def test_a_model_that_ends_its_process_or_prints_to_the_end_can_not_be_judged(registry, monkeypatch, output, problem):
-    ended = SimpleNamespace(returncode=0, stdout=output, stderr="" if problem != "luck" else "no\nluck\n")
-    monkeypatch.setattr(registry.gate.subprocess, "run", lambda *command, **options: ended)
-    trial = registry.gate.try_in_clean_process("models:/m-1", pd.DataFrame({"windspeed": [1.0]}))
-    assert trial == f"the process ended with status 0: {problem}"
-
-
-def test_a_model_that_is_too_slow_is_stopped(validate, registry, made, name, rules):
-    said = validate(made.model(), rules=rules("slowest_prediction: 0.5", "slowest_prediction: 0.0001"))
-    assert state(name) == (None, None)
-    assert re.search(r"speed: one row takes \d+ ms; allowed is 0 ms", said)
-
-
-def test_what_a_naive_forecast_beats_leaves_nothing_in_production_and_fails(validate, registry, made, name):
-    said = validate(made.model(noise=20.0))
-    assert "not better than persistence in solar_GW (MAE" in said
+def test_a_slow_model_that_a_naive_forecast_beats_leaves_nothing_in_production_and_fails(validate, made, name, rules):
+    said = validate(made.model(noise=20.0), rules=rules("slowest_prediction: 0.5", "slowest_prediction: 0.0001"))
+    tags = made.tags(name, "1")
+    assert re.fullmatch(r"failed: one row takes [1-9]\d* ms; allowed is 0 ms", tags["gate.speed"])
+    assert tags["gate.naive"].startswith("failed: not better than persistence in solar_GW (MAE")
+    assert "version 1 (made) is refused by speed, naive: one row takes" in said
     assert said.endswith("Nothing is in production, and nothing waits for approval.")
     assert state(name) == (None, None)
     assert last_run().info.status == "FAILED"
     assert last_run().data.tags["error"] in said
 
 
-@pytest.mark.usefixtures("trusting")
-def test_the_challengers_are_tried_in_the_order_of_their_errors_until_one_passes(validate, registry, made, name):
-    said = validate(made.model(noise=0.9), made.model(noise=0.5, nan=True), made.model(noise=0.4, takes=["price"]))
-    assert state(name) == ("1", None)
-    assert [made.tags(name, version).get("gate") for version in "123"] == ["passed", None, None]
-    assert "version 1 (made) has passed" in said
-
-
-@pytest.mark.usefixtures("trusting")
-def test_the_next_best_waits_if_the_best_does_not_pass(validate, registry, made, name):
+def test_the_challengers_are_tried_in_the_order_of_their_errors_until_one_passes(validate, made, name):
     data_run = made.small_values
-    low, high = (made.model(noise=noise, negative=noise < 1, data_run=data_run) for noise in (0.9, 1.0))
-    said = validate(low, high, data_run=data_run)
-    assert state(name) == ("2", None)
-    assert [made.tags(name, version)["gate"] for version in "12"] == ["failed", "passed"]
-    assert "version 2 (made) has passed" in said
+    first, next_one = {"noise": 0.5, "negative": True}, {"noise": 0.9}
+    others = [{"noise": 1.0}, {"noise": 0.4, "nan": True}, {"noise": 0.3, "takes": ["price"]}]
+    said = validate(
+        *(made.model(**about, data_run=data_run) for about in (*others, next_one, first)), data_run=data_run
+    )
+    assert state(name) == ("4", None)
+    assert [made.tags(name, version).get("gate") for version in "12345"] == [None, None, None, "passed", "failed"]
+    assert "version 4 (made) has passed" in said
 
 
-@pytest.mark.usefixtures("trusting")
-def test_judging_again_changes_nothing(validate, registry, made, name):
-    made.version(name, made.model(), "production")
-    said = validate(made.model(), made.model("worse", noise=1.2))
-    assert "version 1 (made) stays in production" in said
-    assert state(name) == (None, "1")
-    assert len(made.client.search_model_versions(f"name = '{name}'")) == 2
-    validate(made.model(), made.model("worse", noise=1.2))
-    assert len(made.client.search_model_versions(f"name = '{name}'")) == 2
-
-
-def test_a_copy_of_the_model_in_production_is_stopped_in_these_words(validate, registry, made, name):
-    made.version(name, made.model(), "production")
-    assert "gain: it predicts the same as the version in production" in validate(made.model("copy"))
-    assert state(name) == (None, "1")
-
-
-@pytest.mark.usefixtures("trusting")
-def test_what_waited_and_does_not_pass_any_more_waits_no_longer(validate, registry, made, name):
+def test_judging_again_changes_nothing_and_what_does_not_pass_any_more_waits_no_longer(validate, made, name):
     made.version(name, made.model(), "production")
     made.waiting(name, made.model("worse", noise=1.2), against="1")
-    validate(made.model("worse", noise=1.2))
-    assert state(name) == (None, "1")
-    assert made.tags(name, "2")["gate"] == "failed"
+    challengers = made.model(), made.model("worse", noise=1.2), made.model("copy")
+    for _ in range(2):
+        said = validate(*challengers)
+        assert state(name) == (None, "1")
+        assert "version 1 (made) stays in production" in said
+        assert "version 3 (copy): gain failed: it predicts the same as the version in production" in said
+        assert made.tags(name, "2")["gate"] == "failed"
+        assert len(made.client.search_model_versions(f"name = '{name}'")) == 3
 
 
-@pytest.mark.usefixtures("trusting")
 def test_a_production_model_that_is_gone_does_not_stand_in_the_way(validate, registry, made, name, store):
     gone = made.model("gone", noise=0.1)
     made.version(name, gone, "production")
@@ -204,7 +170,6 @@ def test_a_production_model_that_is_gone_does_not_stand_in_the_way(validate, reg
     assert made.tags(name, "2")["gate.gain"].startswith("not applicable: version 1 in production could not be judged")
 
 
-@pytest.mark.usefixtures("trusting")
 def test_a_production_model_that_has_seen_all_judged_hours_does_not_count_against_a_challenger(
     validate, registry, made, name
 ):
@@ -217,7 +182,6 @@ def test_a_production_model_that_has_seen_all_judged_hours_does_not_count_agains
     assert made.tags(name, "2")["gate.remark"].startswith(words)
 
 
-@pytest.mark.usefixtures("trusting")
 def test_a_production_model_that_has_seen_some_judged_hours_is_compared_on_the_others(validate, registry, made, name):
     data_run = made.autumn_holdout
     made.version(name, made.model("clever", noise=0.7, data_run=data_run), "production")
@@ -225,8 +189,6 @@ def test_a_production_model_that_has_seen_some_judged_hours_is_compared_on_the_o
     assert made.tags(name, "2")["gate.gain"].startswith("failed: mean absolute error")
     assert state(name) == (None, "1")
     assert "was trained on 972 of the 1460 judged rows" in made.tags(name, "2")["gate.remark"]
-    validate(made.model(noise=0.5))
-    assert state(name) == ("3", "1")
 
 
 @pytest.mark.parametrize(
@@ -260,7 +222,6 @@ def test_a_naive_forecast_can_be_a_column_and_a_gap_in_it_is_told(validate, regi
     assert "needs the column luck, which the table does not have" in validate(made.model(), rules=column)
 
 
-@pytest.mark.usefixtures("trusting")
 def test_a_rejected_version_is_offered_again_only_if_it_is_the_only_one_named(validate, registry, made, name):
     made.waiting(name, made.model("better", noise=0.5))
     registry.decide.decide("reject", name, "none", "Ada", "wrong month")
@@ -272,7 +233,6 @@ def test_a_rejected_version_is_offered_again_only_if_it_is_the_only_one_named(va
     assert "version 1 (better) has passed" in validate(made.model("better", noise=0.5), made.model()), "it waits"
 
 
-@pytest.mark.usefixtures("trusting")
 def test_a_dry_run_writes_all_down_and_moves_nothing(validate, registry, made, name):
     said = validate(made.model(), mode="dry_run")
     assert "This is a dry run: no alias was moved" in said
@@ -282,7 +242,6 @@ def test_a_dry_run_writes_all_down_and_moves_nothing(validate, registry, made, n
     assert last_run().data.tags["candidate_version"] == ""
 
 
-@pytest.mark.usefixtures("trusting")
 def test_with_the_gate_off_the_smallest_error_waits_unjudged(validate, registry, made, name, rules):
     made.version(name, made.model("good", noise=0.5), "production")
     off = rules("mode: enforce", "mode: off")
@@ -297,36 +256,29 @@ def test_with_the_gate_off_the_smallest_error_waits_unjudged(validate, registry,
     assert state(name) == ("3", "1")
 
 
-@pytest.mark.parametrize("moved", ["production", "candidate"])
-def test_a_verdict_that_another_command_overtakes_is_told_by_whom(validate, registry, made, name, moved, monkeypatch):
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        ("approve", "the approve by Ada at 20"),
+        ("reject", "the reject by Ada at 20"),
+        ("alias", "version 2 was made the candidate meanwhile"),
+    ],
+)
+def test_a_verdict_that_another_command_overtakes_is_told_by_whom(
+    validate, registry, made, name, action, words, monkeypatch
+):
     made.version(name, made.model(), "production")
     other = made.version(name, made.model("other", noise=0.6), gate="passed", gate__against="1")
-    trial = registry.gate.try_in_clean_process
 
-    def meanwhile(*arguments):
-        monkeypatch.setattr(registry.gate, "try_in_clean_process", trial)
-        if moved == "production":
-            registry.decide.decide("approve", name, other, "Ada", "it is better")
-        else:
+    def meanwhile(arguments, seconds):
+        if action == "alias":
             made.client.set_registered_model_alias(name, "candidate", other)
-        return 0.01
+        else:
+            registry.decide.decide(action, name, other, "Ada", "it is better or worse")
+        registry.try_models.main(arguments)
 
-    monkeypatch.setattr(registry.gate, "try_in_clean_process", meanwhile)
-    said = validate(made.model("better", noise=0.5))
-    words = {"production": "the approve by Ada at 20", "candidate": "version 2 was made the candidate meanwhile"}
-    assert words[moved] in said
+    monkeypatch.setattr(registry.holdout, "try_in_clean_process", meanwhile)
+    said = validate(made.model("better", noise=0.5), made.model("other", noise=0.6))
+    assert words in said
     assert "nothing was moved. Judge again with: mlflow run 3_projects/registry -e validate" in said
-    assert state(name) == ((None, "2") if moved == "production" else ("2", "1"))
-
-
-def test_a_version_that_is_rejected_while_it_is_judged_does_not_wait(validate, registry, made, name, monkeypatch):
-    better = made.model("better", noise=0.5)
-    version = made.version(name, better)
-
-    def meanwhile(*arguments):
-        registry.decide.decide("reject", name, version, "Ada", "wrong month")
-        return 0.01
-
-    monkeypatch.setattr(registry.gate, "try_in_clean_process", meanwhile)
-    assert "the reject by Ada at 20" in validate(better)
-    assert state(name) == (None, None)
+    assert state(name) == {"approve": (None, "2"), "reject": (None, "1"), "alias": ("2", "1")}[action]
