@@ -5,13 +5,14 @@ A run says in its tags what it was made of: ``cache.files`` (a digest for each f
 them before it starts, so that the reason can name what changed since, and which run failed. No server is asked here.
 """
 
-import ast
+import contextlib
 import hashlib
 import json
 import platform
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from modulefinder import ModuleFinder
 from pathlib import Path
 
 from mlflow.entities import Run
@@ -64,22 +65,13 @@ def digests_of_files(paths: Iterable[Path]) -> dict[str, str]:
 
 def imported(paths: Iterable[Path]) -> set[Path]:
     """Return Python files with all that they import from their own folders and from the package forecasting."""
-    waiting = {path for path in paths if path.suffix == ".py"}
     complete = set()
-    while waiting:
-        path = waiting.pop()
-        complete.add(path)
-        try:
-            nodes = list(ast.walk(ast.parse(path.read_bytes())))
-        except SyntaxError:
-            continue  # the step fails with a message of its own
-        names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-        for node in nodes:
-            if isinstance(node, ast.ImportFrom) and node.module:
-                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        folders = [SHARED.parent if name.split(".")[0] == SHARED.name else path.parent for name in names]
-        files = {folder / f"{name.replace('.', '/')}.py" for folder, name in zip(folders, names, strict=True)}
-        waiting |= {file for file in files if file.is_file()} - complete
+    for path in paths:
+        if path.suffix == ".py":
+            finder = ModuleFinder([str(path.parent), str(SHARED.parent)])
+            with contextlib.suppress(SyntaxError):  # the step fails with a message of its own
+                finder.load_file(str(path))
+            complete |= {path, *(Path(module.__file__) for module in finder.modules.values() if module.__file__)}
     return complete
 
 
