@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from argparse import ArgumentParser
 from pathlib import Path
 
 import mlflow
@@ -15,6 +15,8 @@ from mlflow.entities import Param
 from mlflow.utils import string_utils
 from windows import through_cmd
 
+from forecasting.entry_point import command
+
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = {"data", "lr", "rf", "keras", "boosting"}  # test_lessons.py has these
 PROJECTS = {path.parent.name: path.parent for path in sorted((ROOT / "3_projects").glob("*/MLproject"))}
@@ -22,7 +24,7 @@ PROJECTS = {name: folder for name, folder in PROJECTS.items() if name not in LES
 AWKWARD = 'so it\'s "50 %" of $(x); a & b | %PATH% <ä^ö>! `y` \\"C:\\my data\\\\'
 VARIABLES = {"PATH": r"C:\Windows"}
 
-# Runs programs of one project until each has its options, and prints these.
+# Runs programs until each has its options, and prints these.
 SEE = """
 import json, os, runpy, sys
 from forecasting import entry_point
@@ -37,7 +39,12 @@ def begin(program, parser, arguments=None):
     raise Seen({name: value for name, value in vars(options).items() if name != "from_run"})
 
 real, entry_point.begin, entry_point.preflight = entry_point.begin, begin, lambda program: None
-for run_id, words in json.load(sys.stdin):
+projects = os.getcwd()
+for folder, run_id, words in json.load(sys.stdin):
+    for name, module in list(sys.modules.items()):  # projects have modules of the same names
+        if (getattr(module, "__file__", None) or "").startswith(projects):
+            del sys.modules[name]
+    os.chdir(folder)
     sys.path.insert(0, os.path.dirname(os.path.abspath(words[0])))
     os.environ.pop("MLFLOW_RUN_ID", None)
     os.environ |= {"MLFLOW_RUN_ID": run_id} if run_id else {}
@@ -54,28 +61,6 @@ def experiment(running_servers) -> str:
     return mlflow.create_experiment(f"entry points {uuid.uuid4()}")
 
 
-@pytest.fixture
-def see(experiment) -> Callable:
-    """Return a function that runs programs of a project until they have their options, and returns these."""
-
-    def run(project: str, commands: list[tuple[str | None, list[str]]]) -> list[dict]:
-        done = subprocess.run(
-            [sys.executable, "-c", SEE],
-            cwd=PROJECTS[project],
-            env=os.environ | {"MLFLOW_EXPERIMENT_ID": experiment},
-            input=json.dumps([(run_id, words[1:]) for run_id, words in commands]),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        assert len(found) == len(commands), done.stderr
-        return found
-
-    return run
-
-
 def value_of(kind: str, text: str) -> str:
     return {"int": "7", "float": "7.5"}.get(kind, text)
 
@@ -90,29 +75,38 @@ def begun(experiment: str, entry_point, values: dict[str, str]) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("project", PROJECTS)
-def test_a_program_sees_the_very_values_that_are_typed_and_has_the_defaults_of_mlproject(
-    project, see, experiment, monkeypatch
-):
-    entry_points = mlflow.projects.load_project(PROJECTS[project])._entry_points.values()
+def test_a_program_sees_the_very_values_that_are_typed_and_has_the_defaults_of_mlproject(experiment, monkeypatch):
     cases, commands, expected = [], [], []
-    for point in entry_points:
-        declared = {key: each.default for key, each in point.parameters.items() if each.default is not None}
-        for windows in (False, True):
-            monkeypatch.setattr(string_utils, "is_windows", lambda windows=windows: windows)
-            for text in (AWKWARD, "", None):
-                given = {key: value_of(each.type, text or "") for key, each in point.parameters.items()}
-                if text is None:
-                    given = dict.fromkeys(given.keys() - declared.keys(), "")
-                command = point.compute_command(given, None)
-                words = through_cmd(command, VARIABLES) if windows else shlex.split(command)
-                cases.append(f"{point.name} with {text!r}, {'cmd' if windows else 'bash'}")
-                commands.append((begun(experiment, point, given), words))
-                expected.append(declared | given)
-        cases.append(f"{point.name} without MLflow")
-        commands.append((None, [word for word in point.command.split() if word != "--from-run"]))
-        expected.append(declared)
-    for case, values, found in zip(cases, expected, see(project, commands), strict=True):
+    for project, folder in PROJECTS.items():
+        for point in mlflow.projects.load_project(folder)._entry_points.values():
+            declared = {key: each.default for key, each in point.parameters.items() if each.default is not None}
+            for windows in (False, True):
+                monkeypatch.setattr(string_utils, "is_windows", lambda windows=windows: windows)
+                for text in (AWKWARD, "", None):
+                    given = {key: value_of(each.type, text or "") for key, each in point.parameters.items()}
+                    if text is None:
+                        given = dict.fromkeys(given.keys() - declared.keys(), "")
+                    line = point.compute_command(given, None)
+                    words = through_cmd(line, VARIABLES) if windows else shlex.split(line)
+                    cases.append(f"{project} {point.name} with {text!r}, {'cmd' if windows else 'bash'}")
+                    commands.append((str(folder), begun(experiment, point, given), words[1:]))
+                    expected.append(declared | given)
+            cases.append(f"{project} {point.name} without MLflow")
+            commands.append((str(folder), None, [word for word in point.command.split()[1:] if word != "--from-run"]))
+            expected.append(declared)
+    done = subprocess.run(
+        [sys.executable, "-c", SEE],
+        cwd=ROOT / "3_projects",
+        env=os.environ | {"MLFLOW_EXPERIMENT_ID": experiment},
+        input=json.dumps(commands),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    seen = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert len(seen) == len(cases), done.stderr
+    for case, values, found in zip(cases, expected, seen, strict=True):
         numbers = {key: type(found[key])(value) for key, value in values.items()}
         assert {key: found[key] for key in values} == numbers, case
 
@@ -127,13 +121,14 @@ def test_the_emulation_of_cmd_shows_what_people_report_of_quoted_values():
     assert through_cmd("python a.py --text a^&b %HOME% %PATH%", VARIABLES)[3:] == ["a&b", "%HOME%", r"C:\Windows"]
 
 
-def test_a_run_left_over_in_the_environment_is_neither_read_nor_written_into(running_servers, experiment):
-    def typed(*words: str, **variables: str) -> list[str]:
-        command = [sys.executable, "evaluate.py", *words]
-        where = {"cwd": PROJECTS["registry"], "env": os.environ | variables, "timeout": 120}
-        done = subprocess.run(command, **where, capture_output=True, text=True, check=False)
-        assert done.returncode == 1
-        return done.stderr.splitlines()[-1]
+def test_a_run_left_over_in_the_environment_is_neither_read_nor_written_into(experiment, monkeypatch):
+    def typed(*words: str, **variables: str) -> str:
+        with monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as ended, command("evaluate", ArgumentParser(), words):
+                pytest.fail("it has begun")
+        return str(ended.value)
 
     client = mlflow.MlflowClient()
     run_id = client.create_run(experiment).info.run_id

@@ -14,18 +14,27 @@ import psutil
 import pytest
 from mlflow.entities import Run
 
-WORKFLOW = Path(__file__).parents[3] / "3_projects" / "workflow"
+RUNNER = Path(__file__).parents[3] / "3_projects" / "workflow" / "run.py"
 
 
-def said(output: str) -> dict[str, str]:
-    """Return the last word on each step."""
-    return dict(re.findall(r"^workflow: (\w+): (.*)$", output, re.MULTILINE))
+@pytest.fixture
+def said() -> Callable[[subprocess.CompletedProcess], dict[str, str]]:
+    """Return a function that returns the last word on each step of a workflow that ended well."""
+
+    def steps(done: subprocess.CompletedProcess | str) -> dict[str, str]:
+        if not isinstance(done, str):
+            assert done.returncode == 0, done.stdout + done.stderr
+        return dict(
+            re.findall(r"^workflow: (\w+): (.*)$", done if isinstance(done, str) else done.stdout, re.MULTILINE)
+        )
+
+    return steps
 
 
 class Flow:
     """A copy of the small workflow in a folder of its own, whose name no other test's workflow has."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, here: Callable, said: Callable):
         shutil.copytree(Path(__file__).parent / "tiny", folder, ignore=shutil.ignore_patterns("__pycache__"))
         self.folder, self.work, self.experiment = folder, folder / "3_projects" / "work", "tiny"
         self.home = (folder / "3_projects" / "flow").rename(folder / "3_projects" / folder.parent.name)
@@ -33,36 +42,39 @@ class Flow:
         self.input.write_text("x")
         self.orders = folder / "orders"
         self.orders.mkdir()
+        self.here, self.said = here, said
 
     def order(self, name: str, text: str = "") -> None:
         (self.orders / name).write_text(text)
 
-    def command(self, *options: str) -> dict:
-        env = os.environ | {
-            "ORDERS": str(self.orders),
-            "MLFLOW_EXPERIMENT_NAME": self.experiment,
-            "PYTHONWARNINGS": "ignore",
-        }
-        arguments = [sys.executable, WORKFLOW / "run.py", "--steps", self.home / "steps.py", *options]
-        return {"args": arguments, "cwd": self.folder, "env": env, "text": True}
-
-    def __call__(self, *options: str) -> subprocess.CompletedProcess:
-        return subprocess.run(**self.command(*options), capture_output=True, timeout=120, check=False)
+    @property
+    def variables(self) -> dict[str, str]:
+        return {"ORDERS": str(self.orders), "MLFLOW_EXPERIMENT_NAME": self.experiment, "PYTHONWARNINGS": "ignore"}
 
     def runs(self, *options: str) -> dict[str, str]:
         """Run the workflow to its good end and return what it said of each step."""
-        done = self(*options)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return said(done.stdout)
+        return self.said(self.here(RUNNER, "--steps", self.home / "steps.py", *options, **self.variables))
 
     def dry(self, *options: str) -> dict[str, str]:
         return self.runs("--dry-run=true", *options)
 
-    def start(self, *options: str) -> subprocess.Popen:
-        """Start the workflow and leave it to itself."""
-        with (self.folder / "log").open("w") as log:
-            where = {"stdout": log, "stderr": subprocess.STDOUT, "start_new_session": True}
-            return subprocess.Popen(**self.command(*options), **where)
+    def start(self) -> subprocess.Popen:
+        """Start the workflow in a process and leave it to itself; what it says is in two files."""
+        with (self.folder / "said").open("w") as output, (self.folder / "errors").open("w") as errors:
+            return subprocess.Popen(
+                [sys.executable, RUNNER, "--steps", self.home / "steps.py"],
+                env=os.environ | self.variables,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
+
+    def fails(self) -> str:
+        """Run the workflow to its bad end and return its last words."""
+        assert self.start().wait(120) != 0
+        errors = (self.folder / "errors").read_text()
+        assert "Traceback" not in (self.folder / "said").read_text() + errors
+        return errors.splitlines()[-1]
 
     def hangs(self, name: str) -> bool:
         return (self.orders / f"{name}.deep").exists()
@@ -85,8 +97,8 @@ class Flow:
 
 
 @pytest.fixture
-def flow(running_servers, tmp_path) -> Flow:
-    flow = Flow(tmp_path / "copy")
+def flow(here, said, tmp_path) -> Flow:
+    flow = Flow(tmp_path / "copy", here, said)
     yield flow
     for process in flow.processes():
         process.kill()
