@@ -36,12 +36,13 @@ def here(running_servers, monkeypatch, capfd) -> Callable[..., CompletedProcess]
     def run(program: Path, *options: object, **variables: str) -> CompletedProcess:
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         known, failed = {*sys.modules}, ""
-        changed = ("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "OMP_WAIT_POLICY", "PYTHONUNBUFFERED")  # by the programs
+        # What programs change is changed back.
+        own = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": ""}
         capfd.readouterr()
         with monkeypatch.context() as patch:
             patch.syspath_prepend(program.parent)
             patch.setattr(sys, "argv", [str(program), *map(str, options)])
-            for name, value in (dict.fromkeys(changed, "") | variables).items():
+            for name, value in (own | variables).items():
                 patch.setenv(name, value)
             try:
                 runpy.run_path(str(program), run_name="__main__")

@@ -48,14 +48,13 @@ def featured(running_servers, model, tmp_path, monkeypatch):
     return make
 
 
-@pytest.mark.parametrize("name", ["weather.csv", "weather.parquet"])
 def test_weather_gives_the_numbers_of_the_table_across_the_pieces(
-    featured, job, forest, model, weather, predicted, tmp_path, name
+    featured, job, forest, model, weather, predicted, tmp_path
 ):
     gap = weather.index[[500, 501]]
     given = weather.drop(gap).assign(solar_GW=1.0)  # measured power in the file is not looked at
-    given.to_parquet(tmp_path / name) if name.endswith("parquet") else given.to_csv(tmp_path / name)
-    assert score_file(job(featured(tmp_path / name), folder=forest), 100) == (1200, 0)
+    given.to_parquet(tmp_path / "weather.parquet")  # of which a CSV is made on the way
+    assert score_file(job(featured(tmp_path / "weather.parquet"), folder=forest), 100) == (1200, 0)
     power = pd.read_parquet(tmp_path / "scored.parquet").set_index("utc_timestamp")
     assert power.index.equals(weather.index.as_unit(power.index.unit))
     assert power.index[power["repaired"]].equals(gap.as_unit(power.index.unit))
