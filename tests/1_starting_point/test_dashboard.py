@@ -5,7 +5,7 @@ import subprocess
 import pandas as pd
 import psutil
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from sklearn.linear_model import LinearRegression
 
 from server.processes import process
@@ -26,20 +26,11 @@ def dashboard(root, typed, free_port, tmp_path_factory):
 
 
 @pytest.fixture
-def page(dashboard, chromium):
-    """Open the dashboard; no error and no request to another host may come up meanwhile."""
-    problems, (_, url) = [], dashboard
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        tab = browser.new_page()
-        tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.on("request", lambda request: None if request.url.startswith(url) else problems.append(request.url))
-        tab.goto(url)
-        expect(tab.locator("#error")).to_contain_text("Mean absolute error", timeout=15_000)
-        yield tab
-        browser.close()
-    assert [problem for problem in problems if not problem.startswith(("data:", "blob:"))] == []
+def page(dashboard, tab):
+    """Open the dashboard."""
+    tab.goto(dashboard[1])
+    expect(tab.locator("#error")).to_contain_text("Mean absolute error", timeout=15_000)
+    return tab
 
 
 def test_it_says_that_the_data_are_simulated_and_draws_both_targets(page):
@@ -67,8 +58,7 @@ def test_it_listens_on_this_machine_only(dashboard):
 
 
 def test_a_taken_port_is_named_without_a_traceback(dashboard, root, typed):
-    _, url = dashboard
-    command = [*typed("1_starting_point/dashboard/app.py"), "--port", url.rpartition(":")[2]]
+    command = [*typed("1_starting_point/dashboard/app.py"), "--port", dashboard[1].rpartition(":")[2]]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0
     assert "in use" in done.stderr
