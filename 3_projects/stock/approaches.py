@@ -34,34 +34,25 @@ APPROACHES = {
 }
 
 
-def make_estimator(model: str, seed: int):
-    """Return one of scikit-learn's kind, not fitted yet."""
-    # Each import takes a second or two, and a run needs one of them.
+def fit_estimator(model: str, train: tuple, folder: Path, seed: int) -> dict[str, str]:
+    """Fit one of scikit-learn's kind on the training part (windows, targets); return the file that it is saved in."""
+    # Together they take seconds to import, and the network does without.
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LinearRegression
+    from sklearn.neighbors import KNeighborsRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-
-    if model == "linear":
-        from sklearn.linear_model import LinearRegression
-
-        return make_pipeline(StandardScaler(), LinearRegression())
-    if model == "knn":
-        from sklearn.neighbors import KNeighborsRegressor
-
-        return make_pipeline(StandardScaler(), KNeighborsRegressor(n_neighbors=25))
-    if model == "random_forest":
-        from sklearn.ensemble import RandomForestClassifier
-
-        return RandomForestClassifier(n_estimators=200, min_samples_leaf=20, random_state=seed)
     from xgboost import XGBClassifier
 
-    return XGBClassifier(n_estimators=200, max_depth=3, learning_rate=0.05, n_jobs=2, random_state=seed)
-
-
-def fit_estimator(model: str, train: tuple, folder: Path, seed: int) -> dict[str, str]:
-    """Fit on the training part (windows, targets), and return the file that it is saved in."""
-    estimator = make_estimator(model, seed).fit(*train)
-    joblib.dump(estimator, folder / "estimator.joblib")
-    return {"estimator": str(folder / "estimator.joblib")}
+    estimators = {
+        "linear": make_pipeline(StandardScaler(), LinearRegression()),
+        "knn": make_pipeline(StandardScaler(), KNeighborsRegressor(n_neighbors=25)),
+        "random_forest": RandomForestClassifier(n_estimators=200, min_samples_leaf=20, random_state=seed),
+        "xgboost": XGBClassifier(n_estimators=200, max_depth=3, learning_rate=0.05, n_jobs=2, random_state=seed),
+    }
+    path = folder / "estimator.joblib"
+    joblib.dump(estimators[model].fit(*train), path)
+    return {"estimator": str(path)}
 
 
 def fit_network(train: tuple, validation: tuple, units: int, epochs: int, folder: Path, seed: int) -> dict[str, str]:
@@ -75,14 +66,14 @@ def fit_network(train: tuple, validation: tuple, units: int, epochs: int, folder
     import mlflow
 
     keras.utils.set_random_seed(seed)
-    (windows, changes), shape = train, (train[0].shape[1], 1)
+    windows, changes = train
     scale = keras.layers.Normalization()
     scale.adapt(windows.astype("float32"))
     network = keras.Sequential(
         [
             keras.Input((windows.shape[1],)),
             scale,
-            keras.layers.Reshape(shape),
+            keras.layers.Reshape((windows.shape[1], 1)),
             keras.layers.LSTM(units, return_sequences=True),
             keras.layers.LSTM(units),
             keras.layers.Dense(1),
@@ -94,9 +85,8 @@ def fit_network(train: tuple, validation: tuple, units: int, epochs: int, folder
     # The model is logged by train.py, with a signature of named columns; autologging it as well would take 10 s.
     mlflow.keras.autolog(log_models=False)
     network.fit(
-        windows.astype("float32"),
-        changes.astype("float32"),
-        validation_data=tuple(part.astype("float32") for part in validation),
+        *train,
+        validation_data=validation,
         epochs=epochs,
         batch_size=64,
         verbose=2,
