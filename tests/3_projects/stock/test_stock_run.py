@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
-from stock_series import STOCK, load, rows, there_and_back
+from stock_series import STOCK, load, rows, run_step, there_and_back
 
 from forecasting import ledger
 
@@ -23,7 +23,7 @@ CLOSES = [f"close_{number}" for number in range(1, 15)]
 SMALL = {"symbol": "TEST", "holdout_years": "0.5", "lstm_units": "4", "epochs": "2"}
 SAME = "same code, parameters and input"
 ALWAYS = "it checks that the copy in the bucket is still complete"
-BUCKET = "shares"
+BUCKET, EXPERIMENT = "shares", "stock tests"
 pytestmark = pytest.mark.slow
 
 
@@ -57,7 +57,7 @@ def given(csv, endpoint) -> dict:
 @pytest.fixture(scope="module")
 def main(mlflow_run, given, s3) -> str:
     """Run the whole project once and return what it printed."""
-    done = mlflow_run("3_projects/stock", experiment="stock tests", **given)
+    done = mlflow_run("3_projects/stock", experiment=EXPERIMENT, **given)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -90,19 +90,18 @@ def report(run, name: str) -> dict:
     return json.loads(Path(path).read_text(encoding="utf-8"))["forecasts"]
 
 
-def dry_run(**given: object) -> dict[str, str]:
-    """Return what a dry run of the whole project says of each step."""
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
-    done = script("../workflow/run", "--steps=steps.py", "--dry-run=true", *options)
+def script(path: str, **options: object) -> str:
+    """Run a script as its MLproject does, without MLflow around it, and return what it printed."""
+    env = os.environ | {"MLFLOW_EXPERIMENT_NAME": EXPERIMENT}
+    command = [sys.executable, path, *(f"--{name.replace('_', '-')}={value}" for name, value in options.items())]
+    done = subprocess.run(command, cwd=STOCK, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    return said(done.stdout)
+    return done.stdout
 
 
-def script(name: str, *options: str, **environment: str) -> subprocess.CompletedProcess:
-    """Run a script of the project as its MLproject does, without MLflow around it."""
-    env = os.environ | {"MLFLOW_EXPERIMENT_NAME": "stock tests"} | environment
-    command = [sys.executable, f"{name}.py", *map(str, options)]
-    return subprocess.run(command, cwd=STOCK, env=env, capture_output=True, text=True, timeout=300, check=False)
+def again(**options: object) -> dict[str, str]:
+    """Return what another run of the whole project says of each step."""
+    return said(script("../workflow/run.py", steps="steps.py", **options))
 
 
 def test_main_runs_every_step_as_a_child_of_one_run_and_in_order(main, runs):
@@ -118,20 +117,16 @@ def test_main_runs_every_step_as_a_child_of_one_run_and_in_order(main, runs):
     assert {run.data.tags["project"] for run in runs.values()} == {f"stock.{step}" for step in STEPS}
 
 
-def test_only_the_copy_is_looked_at_again_with_the_same_code_parameters_and_input(main, runs, mlflow_run, given, s3):
+def test_only_the_copy_is_looked_at_again_with_the_same_code_parameters_and_input(main, runs, given, s3):
     key = f"models/stock_direction/{runs['deploy'].data.tags['model_version']}/MLmodel"
     s3.delete_object(Bucket=BUCKET, Key=key)
-    done = mlflow_run("3_projects/stock", experiment="stock tests", **given)
-    assert done.returncode == 0, done.stderr
-    lines = said(done.stdout)
+    lines = again(**given)
     assert lines.pop("deploy").endswith(f"s: {ALWAYS}")
     assert lines == {step: f"reused run {run.info.run_id}: {SAME}" for step, run in runs.items() if step != "deploy"}
     assert s3.head_object(Bucket=BUCKET, Key=key)["ContentLength"]
 
 
-def test_what_came_into_production_is_in_the_bucket_and_scores_the_holdout(
-    main, runs, models, table, s3, mlflow_run, tmp_path
-):
+def test_what_came_into_production_is_in_the_bucket_and_scores_the_holdout(main, runs, models, table, s3, tmp_path):
     version = mlflow.MlflowClient().get_model_version_by_alias("stock_direction", "production")
     key = f"models/stock_direction/{version.version}/manifest.json"
     copied = json.load(s3.get_object(Bucket=BUCKET, Key=key)["Body"])
@@ -139,9 +134,8 @@ def test_what_came_into_production_is_in_the_bucket_and_scores_the_holdout(
     when = {"deployed_at": ""}  # the copy may have been made again since
     assert copied | when == logged | when
     assert runs["deploy"].data.tags["model_version"] == version.version
-    output, model = tmp_path / "scored.parquet", {"registered_model": "stock_direction"}
-    done = mlflow_run("3_projects/scoring", experiment="stock tests", output=output, **model)
-    assert done.returncode == 0, done.stderr
+    output = tmp_path / "scored.parquet"
+    script("../scoring/score.py", output=output, registered_model="stock_direction")
     (name,) = (model for model in MODELS if runs[model].info.run_id == version.run_id)
     rows = table.loc[table["split"] == "holdout", CLOSES]
     predicted = models[name].predict(rows)["up_probability"].to_numpy()
@@ -149,7 +143,7 @@ def test_what_came_into_production_is_in_the_bucket_and_scores_the_holdout(
 
 
 def test_another_network_is_trained_and_judged_without_training_the_other_models(main, given):
-    lines = dry_run(**given | {"lstm_units": "5"})
+    lines = again(**given | {"lstm_units": "5"}, dry_run="true")
     would_run = {step: line for step, line in lines.items() if line.startswith("would run")}
     assert would_run == {
         "lstm": "would run: lstm_units changed from 4 to 5",
@@ -160,7 +154,7 @@ def test_another_network_is_trained_and_judged_without_training_the_other_models
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_model_takes_raw_closing_prices_by_name_and_names_what_it_gives(models, table, name):
+def test_a_model_takes_raw_closing_prices_by_name_names_what_it_gives_and_refuses_what_is_no_price(models, table, name):
     model, rows = models[name], table[table["split"] == "holdout"]
     assert model.metadata.get_input_schema().input_names() == CLOSES
     predicted = model.predict(rows[CLOSES])
@@ -176,28 +170,24 @@ def test_a_model_takes_raw_closing_prices_by_name_and_names_what_it_gives(models
         assert predicted["up_probability"].between(0, 1).all()
     dearer = model.predict(rows[CLOSES] * 10) / (1 if direction else 10)
     pd.testing.assert_frame_equal(predicted, dearer, rtol=1e-4)
-
-
-@pytest.mark.parametrize("price", [float("nan"), 0.0, -1.0, float("inf")])
-def test_what_is_not_a_price_is_refused_with_its_column(models, table, price):
-    window = table[CLOSES].tail(3).copy()
-    window.iloc[1, 4] = price
-    sentence = r"expected a price above 0 in every input column, found .+ in close_5 \(row 2 of 3\)"
-    for name in MODELS:
+    for price in (float("nan"), 0.0, -1.0, float("inf")):
+        window = table[CLOSES].tail(3).copy()
+        window.iloc[1, 4] = price
+        sentence = r"expected a price above 0 in every input column, found .+ in close_5 \(row 2 of 3\)"
         with pytest.raises(MlflowException, match=sentence):
-            models[name].predict(window)
-        with pytest.raises(MlflowException, match="expected at least one row"):
-            models[name].predict(window.head(0))
+            model.predict(window)
+    with pytest.raises(MlflowException, match="expected at least one row"):
+        model.predict(rows[CLOSES].head(0))
 
 
-@pytest.mark.parametrize("name", ["linear", "knn"])
-def test_the_scaler_inside_a_model_was_fitted_on_the_training_part_only(models, table, name):
-    scaler = models[name].unwrap_python_model().estimator[0]
+def test_the_scaler_inside_a_model_was_fitted_on_the_training_part_only(models, table):
     train = table.loc[table["split"] == "train", CLOSES].to_numpy()
     windows = train[:, :-1] / train[:, -1:] - 1
-    assert scaler.n_samples_seen_ == len(train)
-    assert scaler.mean_ == pytest.approx(windows.mean(axis=0))
-    assert scaler.scale_ == pytest.approx(windows.std(axis=0))
+    for name in ("linear", "knn"):
+        scaler = models[name].unwrap_python_model().estimator[0]
+        assert scaler.n_samples_seen_ == len(train), name
+        assert scaler.mean_ == pytest.approx(windows.mean(axis=0))
+        assert scaler.scale_ == pytest.approx(windows.std(axis=0))
 
 
 def test_the_network_has_two_layers_of_the_units_that_were_asked_for_and_logs_each_epoch(runs, models):
@@ -208,10 +198,9 @@ def test_the_network_has_two_layers_of_the_units_that_were_asked_for_and_logs_ea
 
 
 def test_a_training_that_is_done_again_gives_the_same_model(runs, models, table):
-    done = script("train", "--model", "random_forest", "--table-run", runs["transform"].info.run_id)
-    assert done.returncode == 0, done.stderr
-    again = mlflow.pyfunc.load_model(re.search(r"models:/m-\w+", done.stdout)[0])
-    pd.testing.assert_frame_equal(again.predict(table[CLOSES]), models["random_forest"].predict(table[CLOSES]))
+    done = run_step("train", "stock again", model="random_forest", table_run=runs["transform"].info.run_id)
+    predicted = mlflow.pyfunc.load_model(uri(done)).predict(table[CLOSES])
+    pd.testing.assert_frame_equal(predicted, models["random_forest"].predict(table[CLOSES]))
 
 
 def test_the_reports_have_the_scores_of_the_stored_models_and_of_naive_forecasts_on_the_holdout(runs, models, table):
@@ -232,18 +221,16 @@ def test_the_reports_have_the_scores_of_the_stored_models_and_of_naive_forecasts
         assert Path(path).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
-@pytest.mark.parametrize(("name", "step"), [("stock_price", "stock.linear"), ("stock_direction", None)])
-def test_what_beats_the_naive_forecasts_is_in_production_and_the_ledger_says_that_nobody_was_asked(runs, name, step):
-    client = mlflow.MlflowClient()
-    version = client.get_model_version_by_alias(name, "production")
-    assert version.run_id in [runs[model].info.run_id for model in MODELS]
-    assert version.tags["gate"] == "passed"
-    if step:
-        assert version.tags["project"] == step
-    assert "with 95 % confidence" in version.tags["gate.naive"]
-    (entry,) = ledger.read(name).entries
-    assert (entry.action, entry.to_version, entry.auto) == ("approve", version.version, True)
-    assert "is in production now" in runs["register"].data.tags[f"verdict.{name}"]
+def test_what_beats_the_naive_forecasts_is_in_production_and_the_ledger_says_that_nobody_was_asked(runs):
+    for name in ("stock_price", "stock_direction"):
+        version = mlflow.MlflowClient().get_model_version_by_alias(name, "production")
+        assert version.run_id in [runs[model].info.run_id for model in MODELS]
+        assert version.tags["gate"] == "passed"
+        assert version.tags["project"] == "stock.linear" or name == "stock_direction"
+        assert "with 95 % confidence" in version.tags["gate.naive"]
+        (entry,) = ledger.read(name).entries
+        assert (entry.action, entry.to_version, entry.auto) == ("approve", version.version, True)
+        assert "is in production now" in runs["register"].data.tags[f"verdict.{name}"]
 
 
 @pytest.fixture
@@ -267,22 +254,17 @@ def walk(other_servers, tmp_path, monkeypatch) -> str:
     return run.info.run_id
 
 
-def test_a_gate_that_lets_nothing_through_is_a_result_and_no_error(walk):
-    where = {"MLFLOW_EXPERIMENT_NAME": "stock walk"}
-    fell = script("train", "--model", "xgboost", "--table-run", walk, **where)
-    assert fell.returncode == 1
-    assert "expected rises and other days in the training part of" in fell.stderr.splitlines()[-1]
-    trained = script("train", "--model", "moving_average", "--table-run", walk, **where)
-    assert trained.returncode == 0, trained.stderr
-    done = script("register", "--table-run", walk, **where)
-    assert done.returncode == 0, done.stderr
+def test_a_gate_that_lets_nothing_through_is_a_result_and_no_error(walk, capsys):
+    with pytest.raises(SystemExit, match=r"stock.train: expected rises and other days in the training part of"):
+        run_step("train", "stock walk", model="xgboost", table_run=walk)
+    run_step("train", "stock walk", model="moving_average", table_run=walk)
+    with pytest.raises(SystemExit, match=r"stock.register: expected by= and reason= together, or neither, found one"):
+        run_step("register", "stock walk", table_run=walk, by="Ada")
+    run = run_step("register", "stock walk", table_run=walk)
+    said = capsys.readouterr().out
     reason = "stock_price version 1 (stock.moving_average) is refused by naive: not better than column:last_close"
-    assert f"register: stock_price: {reason}" in done.stdout
-    assert "register: stock_direction: there is no model to judge." in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
-    (run,) = mlflow.search_runs(
-        experiment_names=["stock walk"], filter_string="tags.project = 'stock.register'", output_format="list"
-    )
+    assert f"register: stock_price: {reason}" in said
+    assert "register: stock_direction: there is no model to judge." in said
     assert run.info.status == "FINISHED"
     assert run.data.tags["verdict.stock_price"].startswith(reason)
     assert mlflow.MlflowClient().get_registered_model("stock_price").aliases == {}
