@@ -85,14 +85,14 @@ STOPPED = {
     "negative": ({"noise": 0.9, "negative": True}, "values", "are below 0, the lowest is -"),
     "other inputs": ({"takes": ["price"]}, "signature", "it takes price, which the table does not"),
     "no signature": ({"noise": 0.5, "signature": False}, "signature", "it has no signature"),
-    "can't be loaded": ({"broken": "no module named luck"}, "loads", "no module named luck"),
     "loads only here": ({"needs": "only_here"}, "loads", "in a clean process: No module named 'only_here'"),
+    "needs another's code": ({"needs": "brought"}, "loads", "in a clean process: No module named 'brought'"),
     "ends its process": (
         {"ends": "that was all"},
         "loads",
         "in a clean process: the process ended with status 7: that",
     ),
-    "needs another's code": ({"needs": "brought"}, "loads", "in a clean process: No module named 'brought'"),
+    "can't be loaded": ({"broken": "no module named luck"}, "loads", "no module named luck"),
 }
 
 
