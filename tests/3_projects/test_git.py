@@ -36,13 +36,7 @@ def test_a_project_runs_from_a_git_address(workflow, repository, mlflow_run, tmp
     run = mlflow.get_run(run_id)
     assert run.info.status == "FINISHED"
     assert run.data.tags["mlflow.source.name"] == f"{repository}#3_projects/rf"
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"],
-        cwd=tmp_path / "served" / "workshop",
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert run.data.tags["mlflow.source.git.commit"] == commit.stdout.strip()
+    served = tmp_path / "served" / "workshop"
+    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=served, text=True, timeout=60).strip()
+    assert run.data.tags["mlflow.source.git.commit"] == commit
     assert run.outputs.model_outputs
