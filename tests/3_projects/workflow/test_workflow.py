@@ -1,8 +1,11 @@
+import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import mlflow
@@ -14,35 +17,28 @@ STEPS = ["data", *MODELS, "validate", "approve"]
 SAME = "same code, parameters and input"
 
 
-def said(output: str) -> dict[str, str]:
-    """Return the last word on each step."""
-    return dict(re.findall(r"^workflow: (\w+): (.*)$", output, re.MULTILINE))
-
-
-def newest_workflow():
-    runs = mlflow.search_runs(
-        search_all_experiments=True, filter_string="tags.project = 'workflow'", max_results=1, output_format="list"
-    )
-    return runs[0]
+@pytest.fixture
+def options(small_csv):
+    """Return a function that writes the parameters of the small workflow, with changes, as options of the program."""
+    return lambda **changed: [
+        f"--{name.replace('_', '-')}={value}" for name, value in {"csv": small_csv, **SMALL, **changed}.items()
+    ]
 
 
 @pytest.fixture
-def dry(root, small_csv):
-    """Return a function that types a dry run, without MLflow around it, and returns what it says of each step."""
-
-    def run(**changed) -> dict[str, str]:
-        command = [sys.executable, root / "3_projects" / "workflow" / "run.py", "--dry-run=true"]
-        for name, value in {"csv": small_csv, **SMALL, **changed}.items():
-            command += [f"--{name.replace('_', '-')}", value]
-        env = os.environ | {"MLFLOW_EXPERIMENT_NAME": "wind_solar"}
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr
-        return said(done.stdout)
-
-    return run
+def again(workflow, here, said, options, root):
+    """Return a function that runs the workflow again and returns what it says of each step."""
+    runner = root / "3_projects" / "workflow" / "run.py"
+    return lambda **changed: said(here(runner, *options(**changed), MLFLOW_EXPERIMENT_NAME="wind_solar"))
 
 
-def test_every_step_runs_the_first_time_and_says_so(workflow):
+@pytest.fixture
+def first(workflow, said) -> dict[str, str]:
+    """Return the id of the run of each step when the workflow ran the first time."""
+    return {step: line.split()[1] for step, line in said(workflow).items()}
+
+
+def test_every_step_runs_the_first_time_and_says_so(workflow, said):
     lines = said(workflow)
     assert set(lines) == set(STEPS)
     for step in STEPS:
@@ -50,12 +46,11 @@ def test_every_step_runs_the_first_time_and_says_so(workflow):
         assert lines[step].endswith("no workflow has run it yet"), step
 
 
-def test_the_steps_are_children_of_the_run_of_the_workflow(workflow):
+def test_the_steps_are_children_of_the_run_of_the_workflow(workflow, said, first):
     client = mlflow.MlflowClient()
-    children = {step: client.get_run(line.split()[1]) for step, line in said(workflow).items()}
-    parents = {child.data.tags["mlflow.parentRunId"] for child in children.values()}
-    assert len(parents) == 1
-    parent = client.get_run(parents.pop())
+    children = {step: client.get_run(run_id) for step, run_id in first.items()}
+    (parent,) = {child.data.tags["mlflow.parentRunId"] for child in children.values()}
+    parent = client.get_run(parent)
     assert parent.info.status == "FINISHED"
     assert {child.info.status for child in children.values()} == {"FINISHED"}
     for step, line in said(workflow).items():
@@ -66,10 +61,10 @@ def test_the_steps_are_children_of_the_run_of_the_workflow(workflow):
     assert children["rf"].data.params["max_depth"] == "10"
 
 
-def test_only_the_workflow_s_own_lines_are_printed_and_the_steps_lines_are_an_artifact(workflow):
+def test_only_the_workflow_s_own_lines_are_printed_and_the_steps_lines_are_an_artifact(workflow, first):
     others = [line for line in workflow.splitlines() if not line.startswith("workflow:")]
     assert all(line.startswith(("🏃 View run workflow at", "🧪 View experiment at")) for line in others), others
-    parent = mlflow.get_run(said(workflow)["lr"].split()[1]).data.tags["mlflow.parentRunId"]
+    parent = mlflow.get_run(first["lr"]).data.tags["mlflow.parentRunId"]
     log = mlflow.artifacts.load_text(f"runs:/{parent}/steps.log")
     lines = ("data: 2", "lr: models:/m-", "Epoch 1/8", "boosting: trial 2 of 2", "validate: mean absolute error on")
     for line in lines:
@@ -77,147 +72,117 @@ def test_only_the_workflow_s_own_lines_are_printed_and_the_steps_lines_are_an_ar
     assert not re.search("oneDNN|InitializeLog|cpu_feature_guard", log)  # tensorflow's talk about itself
 
 
-def test_nothing_runs_twice_with_the_same_code_parameters_and_input(workflow, mlflow_run, small_csv):
-    done = mlflow_run("3_projects/workflow", csv=small_csv, **SMALL)
-    assert done.returncode == 0, done.stderr
-    first, second = said(workflow), said(done.stdout)
-    for step in STEPS:
-        assert second[step] == f"reused run {first[step].split()[1]}: {SAME}"
-
-
-def test_a_dry_run_tells_what_a_changed_parameter_leads_to(workflow, mlflow_run, small_csv):
-    done = mlflow_run("3_projects/workflow", csv=small_csv, dry_run="true", **{**SMALL, "n_estimators": "9"})
-    assert done.returncode == 0, done.stderr
-    lines = said(done.stdout)
-    assert lines.pop("rf") == "would run: n_estimators changed from 8 to 9"
-    assert lines.pop("validate") == "would run: its input may change: rf would run"
-    assert lines.pop("approve") == "would run: its input may change: validate would run"
-    assert set(lines) == {"data", "lr", "keras", "boosting"}
-    for step, line in lines.items():
-        assert line == f"would reuse run {said(workflow)[step].split()[1]}: {SAME}"
-
-
-@pytest.fixture
-def hidden(store, tmp_path):
-    """Return a function that takes a folder out of the artifact store for the time of a test."""
-    moved = []
-
-    def hide(pattern: str) -> None:
-        path = next(store.glob(pattern))
-        moved.append((path, shutil.move(path, tmp_path / f"hidden{len(moved)}")))
-
-    yield hide
-    for path, place in moved:
-        shutil.move(place, path)
-
-
-def test_a_table_that_is_gone_is_made_again(workflow, dry, hidden):
-    hidden(f"artifacts/*/{said(workflow)['data'].split()[1]}")
-    lines = dry()
-    assert lines["data"] == "would run: its artifact table.parquet is gone"
-    assert lines["lr"] == "would run: its input may change: data would run"
-
-
-def test_a_model_that_is_gone_is_trained_again(workflow, dry, hidden):
-    run = mlflow.get_run(said(workflow)["rf"].split()[1])
-    hidden(f"artifacts/*/models/{run.outputs.model_outputs[0].model_id}")
-    lines = dry()
-    assert lines["rf"] == "would run: its model is gone"
-    assert lines["lr"].startswith("would reuse run ")
-
-
-def test_a_workflow_judges_again_if_nothing_is_in_production_any_more(workflow, dry):
-    client = mlflow.MlflowClient()
-    version = client.get_model_version_by_alias("wind_solar", "production").version
-    client.delete_registered_model_alias("wind_solar", "production")
-    try:
-        lines = dry()
-    finally:
-        client.set_registered_model_alias("wind_solar", "production", version)
-    changed = "a version of wind_solar in production or waiting is missing, and was there when it ended"
-    assert lines["validate"] == f"would run: {changed}"
-
-
-def test_a_workflow_looks_again_if_somebody_has_brought_another_version_into_production(workflow, dry):
-    client = mlflow.MlflowClient()
-    version = client.get_model_version_by_alias("wind_solar", "production").version
-    others = [other.version for other in client.search_model_versions("name = 'wind_solar'")]
-    other = next(other for other in others if other != version)
-    client.set_registered_model_alias("wind_solar", "production", other)
-    try:
-        lines = dry()
-    finally:
-        client.set_registered_model_alias("wind_solar", "production", version)
-    assert lines["validate"].startswith("would reuse run "), "a rollback is not undone"
-    changed = f"the version of wind_solar in production is {other}, and was {version} when it ended"
-    assert lines["approve"] == f"would run: {changed}"
-
-
-@pytest.fixture
-def other_csv(small_csv, tmp_path):
-    """Return the small CSV without its last day, so that no other test has a run on it."""
-    lines = small_csv.read_text(encoding="utf-8").splitlines(keepends=True)
-    path = tmp_path / "other.csv"
-    path.write_text("".join(lines[:-24]), encoding="utf-8")
-    return path
-
-
-def test_the_table_of_a_workflow_is_the_one_to_show_even_when_it_was_reused(workflow, mlflow_run, small_csv, other_csv):
+def test_nothing_runs_twice_and_the_table_is_the_one_to_show_again(again, first):
     def newest() -> str:
+        condition = "tags.project = 'data' and attributes.status = 'FINISHED'"
         runs = mlflow.search_runs(
-            search_all_experiments=True,
-            filter_string="tags.project = 'data' and attributes.status = 'FINISHED'",
+            experiment_names=["wind_solar"],
+            filter_string=condition,
             order_by=["tags.used_at DESC"],
             output_format="list",
         )
         return runs[0].info.run_id
 
-    between = mlflow_run("3_projects/data", csv=other_csv, holdout_days=30)
-    assert between.returncode == 0, between.stderr
-    assert newest() != said(workflow)["data"].split()[1]
-    done = mlflow_run("3_projects/workflow", csv=small_csv, **SMALL)
-    assert done.returncode == 0, done.stderr
-    assert said(done.stdout)["data"].startswith("reused run")
-    assert newest() == said(done.stdout)["data"].split()[2].rstrip(":")
+    with mlflow.start_run(experiment_id=mlflow.get_run(first["data"]).info.experiment_id) as between:
+        mlflow.set_tags({"project": "data", "used_at": datetime.now(UTC).isoformat()})
+    assert newest() == between.info.run_id
+    assert again() == {step: f"reused run {first[step]}: {SAME}" for step in STEPS}
+    assert newest() == first["data"]
 
 
-def test_a_table_that_is_made_anew_and_is_equal_changes_nothing_for_the_models(workflow, mlflow_run, small_csv):
-    done = mlflow_run("3_projects/workflow", csv=small_csv, force="data", **SMALL)
-    assert done.returncode == 0, done.stderr
-    lines = said(done.stdout)
+def test_a_dry_run_tells_what_a_changed_parameter_leads_to(again, first):
+    lines = again(dry_run="true", n_estimators="9")
+    assert lines.pop("rf") == "would run: n_estimators changed from 8 to 9"
+    assert lines.pop("validate") == "would run: its input may change: rf would run"
+    assert lines.pop("approve") == "would run: its input may change: validate would run"
+    assert lines == {step: f"would reuse run {first[step]}: {SAME}" for step in ("data", "lr", "keras", "boosting")}
+
+
+@contextlib.contextmanager
+def hidden(store: Path, pattern: str, place: Path) -> Iterator[None]:
+    """Take a folder out of the artifact store."""
+    path = next(store.glob(pattern))
+    shutil.move(path, place)
+    try:
+        yield
+    finally:
+        shutil.move(place, path)
+
+
+def test_a_table_or_a_model_that_is_gone_is_made_again(again, first, store, tmp_path):
+    with hidden(store, f"artifacts/*/{first['data']}", tmp_path / "hidden"):
+        lines = again(dry_run="true")
+    assert lines["data"] == "would run: its artifact table.parquet is gone"
+    assert lines["lr"] == "would run: its input may change: data would run"
+    model = mlflow.get_run(first["rf"]).outputs.model_outputs[0].model_id
+    with hidden(store, f"artifacts/*/models/{model}", tmp_path / "hidden"):
+        lines = again(dry_run="true")
+    assert lines["rf"] == "would run: its model is gone"
+    assert lines["lr"].startswith("would reuse run ")
+
+
+def test_what_somebody_else_has_done_to_the_version_in_production_is_a_reason_to_judge_or_to_approve(again):
+    client = mlflow.MlflowClient()
+    version = client.get_model_version_by_alias("wind_solar", "production").version
+    versions = [other.version for other in client.search_model_versions("name = 'wind_solar'")]
+    other = next(other for other in versions if other != version)
+    try:
+        client.delete_registered_model_alias("wind_solar", "production")
+        without = again(dry_run="true")
+        client.set_registered_model_alias("wind_solar", "production", other)
+        changed = again(dry_run="true")
+    finally:
+        client.set_registered_model_alias("wind_solar", "production", version)
+    reason = "a version of wind_solar in production or waiting is missing, and was there when it ended"
+    assert without["validate"] == f"would run: {reason}"
+    assert changed["validate"].startswith("would reuse run "), "a rollback is not undone"
+    reason = f"the version of wind_solar in production is {other}, and was {version} when it ended"
+    assert changed["approve"] == f"would run: {reason}"
+
+
+def test_a_table_that_is_made_anew_and_is_equal_changes_nothing_for_the_models(again):
+    lines = again(force="data")
     assert lines["data"].endswith("s: forced")
     for step in (*MODELS, "validate", "approve"):
         assert lines[step].startswith("reused run "), step
 
 
-def test_a_failing_step_stops_the_workflow_with_its_own_error(workflow, mlflow_run, tmp_path):
+def test_a_failing_step_stops_the_workflow_before_anything_is_judged(workflow, root, options, said, tmp_path):
+    """Its own words are shown, and all that it printed if it has none."""
+
+    def run(**changed) -> tuple[str, str]:
+        done = subprocess.run(
+            [sys.executable, root / "3_projects" / "workflow" / "run.py", *options(**changed)],
+            env=os.environ | {"MLFLOW_EXPERIMENT_NAME": "wind_solar"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode != 0
+        condition = "tags.project = 'workflow'"
+        (parent,) = mlflow.search_runs(
+            experiment_names=["wind_solar"], filter_string=condition, max_results=1, output_format="list"
+        )
+        assert parent.info.status == "FAILED"
+        assert f"workflow: {parent.data.tags['error']}" == done.stderr.splitlines()[-1]
+        assert not {"validate", "approve"} & said(done.stdout).keys()
+        return done.stdout, done.stderr.splitlines()[-1]
+
     broken = tmp_path / "broken.csv"
     broken.write_text("utc_timestamp,solar_GW\n")
-    done = mlflow_run("3_projects/workflow", csv=broken, **SMALL)
-    assert done.returncode != 0
-    assert f"workflow: data: {broken}: column 'wind_GW' is missing" in done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    assert set(said(done.stdout)) == set()
-    parent = newest_workflow()
-    assert parent.info.status == "FAILED"
-    assert "column 'wind_GW' is missing" in parent.data.tags["error"]
-
-
-def test_a_failing_model_stops_the_workflow_before_anything_is_judged(workflow, mlflow_run, small_csv):
-    done = mlflow_run("3_projects/workflow", csv=small_csv, **{**SMALL, "n_estimators": "0"})
-    assert done.returncode != 0
-    assert re.search(r"workflow: rf: .* failed; its output is above", done.stderr)
-    assert "InvalidParameterError: The 'n_estimators' parameter" in done.stdout
-    assert "validate" not in said(done.stdout)
-    assert newest_workflow().info.status == "FAILED"
+    printed, error = run(csv=broken)
+    assert error.startswith(f"workflow: data: {broken}: column 'wind_GW' is missing")
+    assert "Traceback" not in printed
+    printed, error = run(n_estimators="0")
+    assert re.match(r"workflow: rf: .* failed; its output is above", error)
+    assert "InvalidParameterError: The 'n_estimators' parameter" in printed
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("series", ["the shipped sample", "the real data"])
-def test_the_models_keep_their_order_and_beat_the_naive_forecasts(series, request, mlflow_run, other_servers, root):
-    csv = request.getfixturevalue("real_data") if series == "the real data" else root / "1_starting_point/germany.csv"
+def test_the_models_keep_their_order_and_beat_the_naive_forecasts(real_data, mlflow_run, other_servers):
     uri = other_servers.tracking_uri
-    done = mlflow_run("3_projects/workflow", experiment=series, tracking_uri=uri, csv=csv, trials=2)
+    done = mlflow_run("3_projects/workflow", experiment="real data", tracking_uri=uri, csv=real_data, trials=2)
     assert done.returncode == 0, done.stderr
     row = r"^ *(?:version \d+ \()?(\w+)\)? +([\d.]+) +([\d.]+) +([\d.]+)$"
     parent = re.search(r"Run \(ID '(\w+)'\) succeeded", done.stderr)[1]
