@@ -104,18 +104,21 @@ def run(options: Namespace) -> None:
         children = list(up.started)
         guard = functools.partial(watch_over, children, options.state)
         where = {"guard": guard, "cwd": ROOT, "env": env}
-        step("Training and judging the models", workflow, logs / "workflow.log", "workflow:", **where)
-        answer = ask(up, "registered-models/alias?name=wind_solar&alias=production")
-        if answer is None:
-            raise UserError(f"No version of wind_solar is in production, see {up.tracking_uri}/#/models/wind_solar")
-        version = answer["model_version"]["version"]
         if shown:
             print("The dashboard was running already. It is used, and left running.")
-        else:
+        else:  # while the workflow runs, which mostly keeps one core busy, it imports what it needs
             app = process(
                 "The dashboard", [sys.executable, ROOT / "dashboard" / "app.py"], logs / "dashboard.log", ROOT, env
             )
             children.append(stack.enter_context(app))
+        production = "registered-models/alias?name=wind_solar&alias=production"
+        if ask(up, production) is None:
+            print("A first run takes about two minutes. Later ones reuse what has not changed.")
+        step("Training and judging the models", workflow, logs / "workflow.log", "workflow:", **where)
+        answer = ask(up, production)
+        if answer is None:
+            raise UserError(f"No version of wind_solar is in production, see {up.tracking_uri}/#/models/wind_solar")
+        version = answer["model_version"]["version"]
         report = [sys.executable, ROOT / "report" / "create_report.py", "--output", options.state / "reports"]
         step("Writing this week's report", report, logs / "report.log", "report:", **where)
         with progress("Waiting for the dashboard"):

@@ -504,7 +504,7 @@ def test_a_second_call_is_told_and_ctrl_c_stops_the_steps_of_the_first_and_leave
     until(lambda: call.processes("ingest.py"))
     second = door("run", *at(up, tmp_path), "--dashboard-port", free_port())
     assert second.ends() == 1
-    log = tmp_path / "logs" / "workflow.log"
+    log = tmp_path / "logs" / "dashboard.log"
     assert second.last_line == f"workshop.py: Another workshop.py is at work and writes to {log}. Wait until it ends."
     os.killpg(call.popen.pid, signal.SIGINT)
     assert call.ends(15) == 130
