@@ -29,7 +29,6 @@ from dashboard.next_days import page as next_days
 from dashboard.overview import page as overview
 from dashboard.predictions import page as predictions
 from dashboard.settings import Settings, add_options
-from forecasting.options import read_options
 from forecasting.production import REGISTERED_MODEL
 from forecasting.tracking import choose_server, server_address
 
@@ -77,7 +76,7 @@ def main() -> None:
     """Serve the dashboard until Ctrl-C."""
     parser = argparse.ArgumentParser(description="Show recorded and predicted values, with the model in production.")
     add_options(parser)
-    settings = read_options(parser, Settings)
+    settings = Settings(**vars(parser.parse_args()))
     start(settings).run(host=settings.host, port=settings.port)
 
 

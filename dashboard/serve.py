@@ -14,7 +14,6 @@ import waitress
 
 from dashboard.app import start
 from dashboard.settings import Settings, add_options, number_from
-from forecasting.options import read_options
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ def main() -> None:
     add_options(parser)
     threads = number_from(int, 1, 64, "a number")
     parser.add_argument("--threads", type=threads, default=8, help="answers at the same time, default: %(default)s")
-    settings = read_options(parser, ServeSettings)
+    settings = ServeSettings(**vars(parser.parse_args()))
     app = start(settings)
     try:
         waitress.serve(app.server, host=settings.host, port=settings.port, threads=settings.threads, ident=None)

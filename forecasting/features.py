@@ -4,7 +4,6 @@ The functions are those of the lesson 3_projects/data, which stands alone and so
 """
 
 import runpy
-from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -12,11 +11,6 @@ import pandas as pd
 LESSON = Path(__file__).resolve().parents[1] / "3_projects" / "data" / "features.py"
 
 
-@cache
-def _lesson() -> dict:
-    return runpy.run_path(str(LESSON))
-
-
 def add_features(weather: pd.DataFrame) -> pd.DataFrame:
     """Return hourly weather (UTC index without gaps) with the table's derived columns added."""
-    return _lesson()["add_features"](weather)
+    return runpy.run_path(str(LESSON))["add_features"](weather)

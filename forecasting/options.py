@@ -2,15 +2,8 @@
 
 import argparse
 import os
-from collections.abc import Sequence
-from dataclasses import fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-Settings = TypeVar("Settings", bound="DataclassInstance")
+from typing import Any
 
 
 def add_option(parser: Any, flag: str, variable: str, default: Any, help: str, **details: Any) -> None:
@@ -20,14 +13,6 @@ def add_option(parser: Any, flag: str, variable: str, default: Any, help: str, *
     """
     fallback = f"default: {variable}, otherwise {default}"
     parser.add_argument(flag, default=os.environ.get(variable) or default, help=f"{help} ({fallback})", **details)
-
-
-def read_options(
-    parser: argparse.ArgumentParser, settings: type[Settings], arguments: Sequence[str] | None = None
-) -> Settings:
-    """Return the options as an object of a dataclass whose fields have their names; ends the program on a mistake."""
-    options = parser.parse_args(arguments)
-    return settings(**{field.name: getattr(options, field.name) for field in fields(settings)})
 
 
 def utc_time(text: str) -> datetime:

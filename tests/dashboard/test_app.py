@@ -18,7 +18,6 @@ import pytest
 
 from dashboard.app import create_app
 from dashboard.settings import Settings, add_options
-from forecasting.options import read_options
 from server.processes import process
 from server.servers import get
 
@@ -41,7 +40,7 @@ LEFT_OVER = {
 def settings(*arguments: str) -> Settings:
     parser = argparse.ArgumentParser()
     add_options(parser)
-    return read_options(parser, Settings, arguments)
+    return Settings(**vars(parser.parse_args(arguments)))
 
 
 @pytest.fixture

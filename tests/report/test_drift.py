@@ -85,7 +85,7 @@ def test_what_is_usual_is_a_range_of_weeks_that_occurred_however_skewed_the_inpu
     frame["temperature"] = np.where((np.arange(len(frame)) // 168) % 12 == 0, 90.0, 0.0)
     frame.loc[hours_of(frame, WEEK).index, "windspeed"] *= 1.4
     states = set()
-    for start in complete_weeks(frame.index):
+    for start in complete_weeks(frame.index)[::4]:
         for one in drift_of(table, start).columns:
             assert frame[one.name].min() <= one.low <= one.high <= frame[one.name].max()
             inside = one.low <= one.mean <= one.high

@@ -178,7 +178,7 @@ def check_comparison(said: str, value: float, other: float) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("source", "weeks"), [("sample", 209), ("real", 157)])
-def test_every_statement_agrees_with_the_numbers_in_every_week(source, weeks, request, root, table_of, make_inputs):
+def test_every_statement_agrees_with_the_numbers(source, weeks, request, root, table_of, make_inputs):
     path = request.getfixturevalue("real_data") if source == "real" else root / "1_starting_point" / "germany.csv"
     table, _ = frame_of_csv(path, 365)
     chance = np.random.default_rng(5)
@@ -186,10 +186,11 @@ def test_every_statement_agrees_with_the_numbers_in_every_week(source, weeks, re
     inputs, means = make_inputs(table_of(table)), weekly_means(table)
     first = table.index[0].normalize() - pd.Timedelta(days=1) * table.index[0].day_of_week
     starts = pd.date_range(first, table.index[-1], freq="7D")
+    assert len(starts) == weeks
+    starts = starts[[*range(0, weeks - 1, 4), -1]]  # of four weeks one, and those at the ends
     statements = 0
     for start in starts:
         text = "\n".join(summary.paragraphs(week_statistics(inputs, start)))
         statements += check_statements(text, table, means, inputs.predicted, start)
-    assert len(starts) == weeks
     assert statements > 12 * len(starts)
     assert list(inputs.predicted.columns) == TARGETS
