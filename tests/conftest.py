@@ -1,19 +1,23 @@
 """The real servers, started once for the whole test run, and what many tests need."""
 
 import contextlib
+import json
 import mmap
 import os
 import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
+from stores import until
 
 from server.processes import last_lines
 from server.servers import Servers, servers
@@ -171,20 +175,83 @@ def login() -> None:
         yield
 
 
+def type_mlflow_run(project: str, experiment: str, env: dict[str, str], **parameters) -> subprocess.CompletedProcess:
+    """Type ``mlflow run`` and return what came of it."""
+    command = [sys.executable, "-m", "mlflow", "run", project, "--env-manager", "local"]
+    command += ["--experiment-name", experiment]
+    for name, value in parameters.items():
+        command += ["-P", f"{name}={value}"]
+    env = env | {"PYTHONWARNINGS": ",".join(f"error:::{module}" for module in OWN_MODULES)}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False)
+
+
+@dataclass
+class World:
+    """A state folder in which the whole workflow has run on the small CSV, and what that printed."""
+
+    folder: Path
+    ftp_port: int
+    printed: str
+
+    def copy(self, state: Path, ftp_port: int) -> None:
+        """Make a state folder like it, whose artifact store is at another port."""
+        old, new = (f"ftp://127.0.0.1:{port}/" for port in (self.ftp_port, ftp_port))
+        shutil.copytree(self.folder / "ftp_root", state / "ftp_root")
+        for path in state.rglob("MLmodel"):
+            path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+        with (
+            contextlib.closing(sqlite3.connect(self.folder / "mlruns.db")) as database,
+            contextlib.closing(sqlite3.connect(state / "mlruns.db")) as other,
+        ):
+            other.executescript("\n".join(database.iterdump()).replace(old, new))
+
+
 @pytest.fixture(scope="session")
-def running_servers(tmp_path_factory, free_port, login, pytestconfig) -> Servers:
+def world(shared, free_port, login, on_path, small_csv) -> World:
+    """Train all models once in a test run; of several processes the first one does it, and the others wait."""
+    folder = shared / "world"
+    answer = folder / "answer.json"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        until(answer.exists, 600)
+    else:
+        with servers(folder, folder / "logs", free_port(), free_port()) as up:
+            env = os.environ | {"MLFLOW_TRACKING_URI": up.tracking_uri}
+            done = type_mlflow_run("3_projects/workflow", "wind_solar", env, csv=small_csv, **SMALL)
+        said = [up.ftp_port, done.stdout, done.returncode and done.stderr]
+        answer.with_suffix(".partial").write_text(json.dumps(said), encoding="utf-8")
+        answer.with_suffix(".partial").rename(answer)
+    ftp_port, printed, failure = json.loads(answer.read_text(encoding="utf-8"))
+    assert not failure, printed + failure
+    return World(folder, ftp_port, printed)
+
+
+@pytest.fixture(scope="session")
+def on_path() -> Iterator[None]:
+    """Let ``mlflow run`` start this Python, as it starts "python"; and keep MLflow off the network."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PATH", str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
+        environment.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        yield
+
+
+@pytest.fixture(scope="session")
+def running_servers(request, tmp_path_factory, free_port, login, on_path, pytestconfig) -> Servers:
     """Run the artifact store and the MLflow server, of which the environment tells the tests and their children.
 
-    When they have been stopped, the password must be in no file that the test run wrote, and in no test's output.
+    If a test of this run needs trained models, they are there from the beginning. When the servers have been stopped,
+    the password must be in no file that the test run wrote, and in no test's output.
     """
-    state = tmp_path_factory.mktemp("state")
-    with pytest.MonkeyPatch.context() as environment, servers(state, state / "logs", free_port(), free_port()) as up:
+    state, ftp_port, written = tmp_path_factory.mktemp("state"), free_port(), [tmp_path_factory.getbasetemp()]
+    if any("world" in item.fixturenames for item in request.session.items):
+        world = request.getfixturevalue("world")
+        world.copy(state, ftp_port)
+        written.append(world.folder)
+    with pytest.MonkeyPatch.context() as environment, servers(state, state / "logs", ftp_port, free_port()) as up:
         environment.setenv("MLFLOW_TRACKING_URI", up.tracking_uri)
-        environment.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-        # mlflow run starts "python", which has to be this one.
-        environment.setenv("PATH", str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
         yield up
-    assert not [path for path in tmp_path_factory.getbasetemp().rglob("*") if holds_password(path)]
+    assert not [path for folder in written for path in folder.rglob("*") if holds_password(path)]
     assert not pytestconfig.stash[SAID_IT]
 
 
@@ -206,24 +273,24 @@ def store(running_servers) -> Path:
 
 @pytest.fixture(scope="session")
 def mlflow_run(running_servers) -> Callable[..., subprocess.CompletedProcess]:
-    """Return a function that types ``mlflow run`` and returns what came of it."""
+    """Return a function that types ``mlflow run`` for the running servers, or for others."""
 
-    def run(
-        project: str, experiment: str = "wind_solar", tracking_uri: str | None = None, **parameters
-    ) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "mlflow", "run", project, "--env-manager", "local"]
-        command += ["--experiment-name", experiment]
-        for name, value in parameters.items():
-            command += ["-P", f"{name}={value}"]
+    def run(project: str, experiment: str = "wind_solar", tracking_uri: str | None = None, **parameters):
         env = os.environ | ({"MLFLOW_TRACKING_URI": tracking_uri} if tracking_uri else {})
-        env["PYTHONWARNINGS"] = ",".join(f"error:::{module}" for module in OWN_MODULES)
-        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False)
+        return type_mlflow_run(project, experiment, env, **parameters)
 
     return run
 
 
 @pytest.fixture(scope="session")
-def small_csv(tmp_path_factory) -> Path:
+def shared(request, tmp_path_factory) -> Path:
+    """Return the folder that the processes of a test run have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if hasattr(request.config, "workerinput") else base
+
+
+@pytest.fixture(scope="session")
+def small_csv(shared, tmp_path_factory) -> Path:
     """Return five months of the sample, with the description that says that it is simulated."""
     folder = tmp_path_factory.mktemp("csv")
     sample = ROOT / "1_starting_point"
@@ -231,12 +298,12 @@ def small_csv(tmp_path_factory) -> Path:
     chosen = [lines[0], *(line for line in lines if "2013-04-01" <= line[:10] < "2013-09-01")]
     (folder / "germany.csv").write_text("\n".join(chosen) + "\n", encoding="utf-8")
     shutil.copy(sample / "datapackage.json", folder)
-    return folder / "germany.csv"
+    with contextlib.suppress(OSError):  # another process was the first
+        folder.rename(shared / "csv")
+    return shared / "csv" / "germany.csv"
 
 
 @pytest.fixture(scope="session")
-def workflow(mlflow_run, small_csv) -> str:
-    """Run the whole workflow once on the small CSV and return what it printed."""
-    done = mlflow_run("3_projects/workflow", csv=small_csv, **SMALL)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def workflow(running_servers, world) -> str:
+    """Have the whole workflow run on the running servers, on the small CSV, and return what it printed."""
+    return world.printed
