@@ -32,12 +32,15 @@ OWN_MODULES = ["__main__", *(path.stem for path in (ROOT / "3_projects").glob("*
 
 # The artifact store's password in this test run. Nothing that is printed or left behind may hold it.
 PASSWORD = secrets.token_urlsafe(12)
+# What --quick does without.
+HEAVY = {"world", "running_servers", "other_servers", "chromium", "checkout", "real_data"}
 SAID_IT = pytest.StashKey[list[str]]()
 MARK = "WORKSHOP_TEST_RUN"  # in the environment of every process that comes from this test run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that CONTRIBUTING.md explains."""
+    parser.addoption("--quick", action="store_true", help="leave out what takes long or needs more than Python")
     parser.addoption("--kills", type=int, default=10, help="how often each test of kill -9 kills (default: 10)")
 
 
@@ -64,6 +67,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let the slow tests come last, so that a mistake shows early; of several processes, let none wait for another."""
+    if config.getoption("--quick"):
+        left_out = [item for item in items if item.get_closest_marker("slow") or HEAVY.intersection(item.fixturenames)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
     slow_first = hasattr(config, "workerinput")
     items.sort(key=lambda item: (item.get_closest_marker("slow") is not None) is not slow_first)
 
