@@ -221,7 +221,7 @@ def world(shared, free_port, login, on_path, small_csv) -> World:
     try:
         folder.mkdir()
     except FileExistsError:
-        until(answer.exists, 600)
+        until(answer.exists, 1200)
     else:
         with servers(folder, folder / "logs", free_port(), free_port()) as up:
             env = os.environ | {"MLFLOW_TRACKING_URI": up.tracking_uri}
