@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
+import pyftpdlib.ioloop  # noqa: F401, first of all, because it imports asyncore without a warning
 from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
 from pyftpdlib.servers import FTPServer
 

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pyftpdlib.ioloop  # noqa: F401, first of all, because it imports asyncore without a warning
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.exceptions import AuthenticationFailed
 from pyftpdlib.handlers import FTPHandler
@@ -36,21 +35,18 @@ logger = logging.getLogger("pyftpdlib")
 
 
 class Logins(DummyAuthorizer):
-    """The one user, and the failed logins of the last seconds."""
+    """The one user, and the failed logins of the last seconds.
 
-    def __init__(
-        self,
-        user: str,
-        password: str,
-        root: Path,
-        limit: int = 10,
-        seconds: float = 60,
-        clock: Callable[[], float] = time.monotonic,
-    ):
-        """Allow ``limit`` failures in so many ``seconds`` from one address, which is then locked out for as long."""
+    ``limit`` failures from one address within so many ``seconds`` lock it out for as long.
+    """
+
+    limit, seconds = 10, 60.0
+    clock: Callable[[], float] = staticmethod(time.monotonic)
+
+    def __init__(self, user: str, password: str, root: Path):
+        """Keep no password, only its hash."""
         super().__init__()
         self.add_user(user, "", str(root), perm=PERMISSIONS)  # the password is checked here, not by the original
-        self.limit, self.seconds, self.clock = limit, seconds, clock
         self.user = user
         self.salt, self.key = os.urandom(16), os.urandom(32)
         self.slow, self.quick = self._slow(password), None

@@ -7,7 +7,6 @@ import os
 import socket
 import time
 
-import pyftpdlib.ioloop  # noqa: F401, first of all, because it imports asyncore without a warning
 from OpenSSL import SSL
 from pyftpdlib.exceptions import _RetryError
 from pyftpdlib.handlers import DTPHandler, FTPHandler, TLS_DTPHandler

@@ -56,6 +56,23 @@ def upload_with_stock_client(address: str, source: Path, artifact_path: str) -> 
     FTPArtifactRepository(address).log_artifacts(str(source), artifact_path)
 
 
+def upload_in_a_fork_too(address: str, folder: Path) -> None:
+    """Upload fifty files, and in a child another fifty, with a repository that both have from the parent."""
+    from mlflow_ftp import FTPArtifactRepository
+
+    repository = FTPArtifactRepository(address)
+    repository.list_artifacts()
+    child = os.fork()
+    for number in range(50):
+        file = folder / f"{'parent' if child else 'child'} {number}"
+        file.write_text(file.name)
+        repository.log_artifact(file, "forked")
+    if child == 0:
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        sys.exit(FAILED)
+
+
 def log_and_register(tracking_uri: str, experiment: str, model_name: str, seed: int) -> None:
     """Log a model of half a MB and register it."""
     import mlflow
@@ -76,9 +93,9 @@ def log_and_register(tracking_uri: str, experiment: str, model_name: str, seed: 
 
 
 def metrics_of(number: int) -> dict[int, dict[str, float]]:
-    """Return the 200 metrics of a client as 20 names at 10 steps; no two clients have a value in common."""
+    """Return the 50 metrics of a client as 5 names at 10 steps; no two clients have a value in common."""
     values = random.Random(number)
-    return {step: {f"metric_{name}": number + values.random() for name in range(20)} for step in range(10)}
+    return {step: {f"metric_{name}": number + values.random() for name in range(5)} for step in range(10)}
 
 
 def files_of(number: int) -> dict[str, bytes]:

@@ -65,6 +65,10 @@ class Engine:
                 auth.write_text(self.here(auth.read_text(encoding="utf-8")), encoding="utf-8")
         return folder
 
+    def secret(self, name: str) -> str:
+        """Return a secret that was made as the page says."""
+        return (self.folder / "compose" / "secrets" / name).read_text(encoding="utf-8").strip()
+
     def environment(self, name: str) -> dict[str, str]:
         """Return all variables of a service, whose secrets are where it alone looks for them."""
         secrets = self.folder / "run" / name

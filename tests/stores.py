@@ -2,23 +2,29 @@
 
 import contextlib
 import ftplib
+import io
 import os
 import re
 import secrets
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from unittest import mock
+from urllib.parse import urlsplit
 
 import psutil
+import pytest
 
-from server import servers
+from server import ftpserver
 
-SCRIPT = Path(servers.__file__).with_name("ftpserver.py")
+SCRIPT = Path(ftpserver.__file__).with_name("ftpserver.py")
 SECONDS = 60  # what nothing here comes near
 
 
@@ -61,6 +67,22 @@ class Store:
         return [path for path in self.root.rglob("*") if re.fullmatch(r"\.partial-[0-9a-f]{32}", path.name)]
 
 
+@dataclass
+class FTPServer:
+    """An FTP server of any kind: its address, the folder behind that, its port, its ports for data, its process."""
+
+    address: str
+    folder: Path
+    port: int
+    passive: range
+    process: subprocess.Popen
+
+    def stop(self) -> None:
+        """End the server, whatever it does at the moment."""
+        self.process.kill()
+        self.process.wait()
+
+
 class Stranger:
     """Somebody who sends bytes and reads lines."""
 
@@ -97,6 +119,18 @@ def started(command: list, log: Path, ready: Callable[[], object], env: dict | N
     return process
 
 
+def listening(command: list, log: Path, address: str, folder: Path, passive: range) -> FTPServer:
+    """Start an FTP server and wait until it listens."""
+    where = urlsplit(address)
+
+    def listens() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((where.hostname, where.port), timeout=1):
+            return True
+        return False
+
+    return FTPServer(address, folder, where.port, passive, started(command, log, listens))
+
+
 @contextlib.contextmanager
 def store(
     folder: Path, port: int, *arguments: str, first: str = "", root: Path | None = None, **variables: str
@@ -131,6 +165,26 @@ def until(condition: Callable[[], object], seconds: float = SECONDS) -> object:
     return answer
 
 
+@contextlib.contextmanager
+def answering(answer: bytes, port: int = 0) -> Iterator[int]:
+    """Run a server that has one answer to whatever is sent to it, or says nothing; yields its port."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while answer and self.request.recv(10_000):
+                self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+            ended.wait()
+
+    ended = threading.Event()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", port), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            ended.set()
+            server.shutdown()
+
+
 def command_lines(process: subprocess.Popen) -> str:
     """Return the commands of a process and of all that it started, which every user of the machine can read."""
     leader = psutil.Process(process.pid)
@@ -138,15 +192,14 @@ def command_lines(process: subprocess.Popen) -> str:
 
 
 def refused(*arguments: str, **variables: str) -> str:
-    """Return the one line with which the program refuses to start."""
-    done = subprocess.run(
-        [sys.executable, SCRIPT, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-        env=environment(**variables),
-    )
-    assert done.returncode in (1, 2)
-    assert "Traceback" not in done.stderr
-    return done.stderr.strip().splitlines()[-1]
+    """Return the one line with which the program refuses to start, typed without the seconds of another process."""
+    said = io.StringIO()
+    with (
+        mock.patch.dict(os.environ, environment(**variables), clear=True),
+        mock.patch.multiple(sys, argv=["ftpserver.py", *arguments], stderr=said),
+        mock.patch.object(os, "umask"),
+        mock.patch.object(ftpserver.Server, "run", side_effect=AssertionError("it serves")),
+        pytest.raises(SystemExit) as end,
+    ):
+        ftpserver.main()
+    return said.getvalue().splitlines()[-1] if end.value.code == 2 else end.value.code

@@ -10,40 +10,47 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import mlflow
+import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from server import servers
 from server.processes import process
 
 SERVER = Path(servers.__file__).parent
-# What a person logs, and how everything that is registered is loaded, with the data of its run.
-LOGGED = """
-import json, mlflow, numpy as np
-from sklearn.linear_model import LinearRegression
-x = np.arange(12.0).reshape(4, 3)
+X = np.arange(12.0).reshape(4, 3)
 
-def log(number):
-    with mlflow.start_run(experiment_id=mlflow.set_experiment("wind").experiment_id):
+
+def log(number: int) -> None:
+    """Log a run and register its model, as a person does on the servers that the environment names."""
+    known = mlflow.get_experiment_by_name("wind")
+    with mlflow.start_run(experiment_id=known.experiment_id if known else mlflow.create_experiment("wind")):
         mlflow.log_param("number", number)
         for step in range(20):
             mlflow.log_metric("error", number / (step + 1), step=step)
         mlflow.log_text("wind" * number, "größe 1.txt")
-        mlflow.sklearn.log_model(LinearRegression().fit(x, x[:, 0] * number), name="model",
-            registered_model_name="wind", serialization_format="cloudpickle", pip_requirements=["scikit-learn"])
+        mlflow.sklearn.log_model(
+            LinearRegression().fit(X, X[:, 0] * number),
+            name="model",
+            registered_model_name="wind",
+            serialization_format="cloudpickle",
+            pip_requirements=["scikit-learn"],
+        )
 
-def load():
+
+def load() -> dict[str, list]:
+    """Return what every registered version predicts, with the data of its run."""
     client, loaded = mlflow.MlflowClient(), {}
     for version in client.search_model_versions("name = 'wind'"):
         run = client.get_run(version.run_id)
         loaded[version.version] = [
             run.data.params["number"],
             [metric.value for metric in client.get_metric_history(version.run_id, "error")],
-            mlflow.sklearn.load_model(f"models:/wind/{version.version}").predict(x).round(6).tolist(),
+            mlflow.sklearn.load_model(f"models:/wind/{version.version}").predict(X).round(6).tolist(),
             mlflow.artifacts.load_text(f"runs:/{version.run_id}/größe 1.txt"),
         ]
-    print(json.dumps(loaded))
-
-"""
+    return loaded
 
 
 def blocks() -> list[str]:

@@ -6,7 +6,6 @@ import io
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -80,17 +79,8 @@ def test_a_setting_that_will_not_do_is_refused_in_one_sentence(arguments, variab
     assert refused("--root", str(tmp_path / "root"), *arguments, **variables).endswith(sentence)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "localhost", "::1"])
-def test_with_a_password_of_ones_own_it_listens_anywhere(host, tmp_path, free_port):
-    if ":" in host:
-        try:
-            socket.create_server((host, 0), family=socket.AF_INET6).close()
-        except OSError:
-            pytest.skip("no IPv6 here")
-    with (
-        store(tmp_path, free_port(), "--host", host) as up,
-        up.login(host="::1" if ":" in host else "127.0.0.1") as ftp,
-    ):
+def test_with_a_password_of_ones_own_it_listens_anywhere(tmp_path, free_port):
+    with store(tmp_path, free_port(), "--host", "0.0.0.0") as up, up.login() as ftp:
         ftp.storbinary("STOR file", io.BytesIO(CONTENT))
         assert ftp.size("file") == len(CONTENT)
 
@@ -110,10 +100,9 @@ def test_no_child_of_the_server_is_given_the_password(monkeypatch):
 
 
 @posix
-@pytest.mark.parametrize("content", ["of my own\n", "\ufeffof my own\r\n"])
-def test_a_password_file_of_ones_own_is_used_and_the_variable_is_not(content, tmp_path, free_port):
+def test_a_password_file_of_ones_own_is_used_and_the_variable_is_not(tmp_path, free_port):
     file = tmp_path / "password"
-    file.write_bytes(content.encode())
+    file.write_bytes("\ufeffof my own\r\n".encode())
     file.chmod(0o600)
     with store(tmp_path, free_port(), "--password-file", str(file), MLFLOW_FTP_USERNAME="somebody") as up:
         with pytest.raises(ftplib.error_perm, match="530"), up.login():
@@ -158,13 +147,12 @@ def test_help_explains_every_option_with_its_default_and_its_variable():
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_transfer_that_runs_when_it_is_to_end_may_finish_and_everybody_else_is_sent_away(number, tmp_path, free_port):
+def test_a_transfer_that_runs_when_it_is_to_end_may_finish_and_everybody_else_is_sent_away(tmp_path, free_port):
     with store(tmp_path, free_port()) as up, up.login() as ftp, up.login() as idle, up.stranger() as stranger:
         with ftp.transfercmd("STOR file") as data:
             data.sendall(CONTENT[:1000])
             until(up.partial)
-            up.process.send_signal(number)
+            up.process.send_signal(signal.SIGINT)
             assert idle.getline().startswith("421 The server is being stopped")
             assert [line[:3] for line in stranger.rest()] == ["220", "421"]
             until(lambda: not servers.listens(up.port))

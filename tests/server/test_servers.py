@@ -3,43 +3,20 @@
 import contextlib
 import os
 import signal
-import socketserver
 import sqlite3
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
 import pytest
-from stores import command_lines
+from stores import answering, command_lines
 from stores import store as started_store
 
 from forecasting.errors import UserError
 from server import processes
 from server import servers as servers_module
 from server.servers import SMALL, ftp_answers, get, listens, mlflow_answers, present, servers
-
-
-@contextlib.contextmanager
-def stranger(answer: bytes) -> Iterator[int]:
-    """Run a server that has one answer to whatever is sent to it, or says nothing; yields its port."""
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            while answer and self.request.recv(10_000):
-                self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
-            ended.wait()
-
-    ended = threading.Event()
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        try:
-            yield server.server_address[1]
-        finally:
-            ended.set()
-            server.shutdown()
 
 
 @pytest.mark.parametrize(
@@ -51,7 +28,7 @@ def test_a_port_on_which_something_else_answers_is_named_soon_and_nothing_is_sta
 ):
     monkeypatch.setattr(servers_module, "SILENCE", 0.5)
     monkeypatch.setattr(servers_module, "PATIENCE", 1)
-    with stranger(answer) as taken:
+    with answering(answer) as taken:
         ports, option = ((taken, free_port()), "--ftp-port") if "store" in wanted else ((free_port(), taken), "--mlfl")
         with (
             pytest.raises(UserError, match=f"^Port {taken} is taken by a program that is not {wanted}.*{option}"),

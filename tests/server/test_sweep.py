@@ -1,28 +1,31 @@
 """Leave all sorts of things behind in a real artifact store and let the sweep find exactly these."""
 
 import contextlib
+import io
 import sqlite3
-import subprocess
 import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import mlflow
 import numpy as np
 import pytest
 import requests
+from learner import type_in
 from mlflow.entities import TraceInfo, TraceLocation, TraceState, ViewType
 from mlflow.tracing.client import TracingClient
 from sklearn.linear_model import LinearRegression
+from stores import until
 
 from server import servers, sweep
 from server.environment import child_environment
 from server.processes import process
 
-SCRIPT = Path(servers.__file__).with_name("sweep.py")
 X = np.arange(6.0).reshape(3, 2)
 
 
@@ -34,17 +37,9 @@ class Site:
     store: Path
     client: mlflow.MlflowClient
 
-    def sweep(self, *arguments: str, tracking_uri: str = "") -> subprocess.CompletedProcess:
-        """Type the command and return what came of it."""
-        env = child_environment(MLFLOW_TRACKING_URI=tracking_uri or self.up.tracking_uri)
-        command = [sys.executable, SCRIPT, *arguments]
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
-
     def gc(self) -> None:
         """Remove what was deleted as MLflow does it."""
-        command = [sys.executable, "-m", "mlflow", "gc", "--tracking-uri", self.up.tracking_uri]
-        command += ["--backend-store-uri", "sqlite:///mlruns.db"]
-        subprocess.run(command, cwd=self.store.parent, env=child_environment(), timeout=120, check=True)
+        type_in(f"mlflow gc --backend-store-uri sqlite:///{self.store.parent / 'mlruns.db'}")
 
     def files(self) -> set[str]:
         """Return the paths of all files in the artifact root."""
@@ -85,27 +80,21 @@ def trace(site: Site, experiment: str) -> str:
     return path
 
 
-def leftovers(done: subprocess.CompletedProcess) -> list[str]:
+def swept(*arguments: str) -> str:
+    """Type the command in this process, and return what it says; it ends with SystemExit if it fails."""
+    with mock.patch("sys.argv", ["sweep.py", *arguments]), contextlib.redirect_stdout(io.StringIO()) as said:
+        sweep.main()
+    return said.getvalue()
+
+
+def leftovers(said: str) -> list[str]:
     """Return the paths that the command showed as leftovers."""
-    assert done.returncode == 0, done.stdout + done.stderr
-    return [line.split()[0] for line in done.stdout.splitlines() if line.startswith(" ") and "left alone" not in line]
+    return [line.split()[0] for line in said.splitlines() if line.startswith(" ") and "left alone" not in line]
 
 
 def experiment(site: Site, name: str) -> str:
     """Make an experiment and return its identifier, as a text like those of its artifacts' addresses."""
     return site.client.create_experiment(name)
-
-
-@pytest.fixture
-def orphan(site, request) -> str:
-    """Return the path of a model that only its deleted experiment knew of."""
-    number = experiment(site, request.node.name)
-    _, model = train(number)
-    # Something else is in use, and SQLite does not give the number away once more.
-    train(experiment(site, f"{request.node.name}, which stays"))
-    site.client.delete_experiment(number)
-    site.gc()
-    return f"{number}/models/{model}"
 
 
 @pytest.mark.slow
@@ -144,7 +133,7 @@ def test_exactly_what_nothing_refers_to_is_shown_and_then_removed(site):
         (site.store / "artifacts" / path).write_text("mine")
     before = site.files()
 
-    shown = leftovers(site.sweep())
+    shown = leftovers(swept())
     expected = {f"{doomed}/models/{lost_model}", lost_trace, doomed, *lost_too}
     assert set(shown) >= expected
     # What mlflow gc leaves of a deleted run is its empty folder.
@@ -152,9 +141,9 @@ def test_exactly_what_nothing_refers_to_is_shown_and_then_removed(site):
     assert not any(any(folder.glob("*")) for folder in rest)
     assert site.files() == before, "without --delete nothing is removed"
 
-    done = site.sweep("--delete")
-    assert leftovers(done) == shown
-    assert done.stdout.count("not made by MLflow, left alone") == 5
+    said = swept("--delete")
+    assert leftovers(said) == shown
+    assert said.count("not made by MLflow, left alone") == 5
     lost = {path for path in before if path.startswith(tuple(f"{folder}/" for folder in expected))}
     assert lost
     assert site.files() == before - lost
@@ -165,39 +154,50 @@ def test_exactly_what_nothing_refers_to_is_shown_and_then_removed(site):
     assert (site.store / "artifacts" / gone / "models" / model / "artifacts" / "MLmodel").exists()
     site.client.restore_run(deleted_run)
     assert mlflow.artifacts.load_text(f"runs:/{deleted_run}/notes/größe.txt") == "wind"
-    assert leftovers(site.sweep()) == []
-
-
-@pytest.mark.slow
-def test_a_store_of_which_the_server_knows_nothing_is_not_emptied(site, orphan, free_port, tmp_path):
-    port, before = free_port(), site.files()
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", "sqlite:///mlruns.db", "--port", port]
-    command += ["--default-artifact-root", f"ftp://localhost:{site.up.ftp_port}/artifacts"]
-    with process("mlflow", command, tmp_path / "log", tmp_path, child_environment(**servers.SMALL)) as child:
-        child.wait_until(lambda: servers.mlflow_answers(port), 120)
-        done = site.sweep("--delete", tracking_uri=f"http://127.0.0.1:{port}")
-    assert done.returncode == 1
-    assert "may be another server's store; nothing was removed" in done.stderr
-    assert site.files() == before
+    assert leftovers(swept()) == []
 
 
 @pytest.mark.parametrize("address", [" ", "sqlite:///mlruns.db", "http://ada:lovelace@127.0.0.1:{port}"])
-def test_a_server_that_is_none_or_away_is_named_in_one_sentence(address, free_port, tmp_path):
-    address = address.format(port=(port := free_port()))
-    command, env = [sys.executable, SCRIPT, "--delete"], child_environment(MLFLOW_TRACKING_URI=address)
-    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    sentence = done.stderr.splitlines()[-1]
-    assert sentence.startswith("sweep: ")
+def test_a_server_that_is_none_or_away_is_named_in_one_sentence(address, free_port, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address.format(port=(port := free_port())))
+    with pytest.raises(SystemExit, match=r"^sweep: ") as end:
+        swept("--delete")
+    sentence = str(end.value)
+    assert len(sentence.splitlines()) == 1
     assert str(port) in sentence or "MLFLOW_TRACKING_URI has to be the address of the MLflow server" in sentence
-    assert "lovelace" not in done.stderr
+    assert "lovelace" not in sentence
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_nothing_is_removed_if_the_server_fails_to_answer_one_question(site, orphan, monkeypatch):
-    before, request = site.files(), requests.Session.request
+def test_an_unused_model_stays_while_a_server_is_in_doubt_and_goes_while_others_log(
+    site, free_port, tmp_path, monkeypatch
+):
+    # This one comes first: SQLite gives the number of a removed experiment away once more, with what is in its folder.
+    used = experiment(site, "in use")
+    train(used)
+    number = experiment(site, "whose model is left behind")
+    _, model = train(number)
+    orphan = f"{number}/models/{model}"
+    site.client.delete_experiment(number)
+    site.gc()
+    before = site.files()
+
+    # A server that knows nothing of what is in this store.
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", "sqlite:///mlruns.db", "--port", port]
+    command += ["--default-artifact-root", f"ftp://localhost:{site.up.ftp_port}/artifacts"]
+    with process("mlflow", command, tmp_path / "log", tmp_path, child_environment(**servers.SMALL)) as child:
+        child.wait_until(lambda: servers.mlflow_answers(port), 120)
+        with monkeypatch.context() as terminal:
+            terminal.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+            with pytest.raises(SystemExit, match="may be another server's store; nothing was removed"):
+                swept("--delete")
+    assert site.files() == before
+
+    # The right one, which fails to answer one question.
+    request = requests.Session.request
     questions = {"logged-models/m-": (500, 404), "model-versions/search": (500,), "experiments/get": (403,)}
     for part, status in ((part, status) for part, statuses in questions.items() for status in statuses):
 
@@ -208,32 +208,24 @@ def test_nothing_is_removed_if_the_server_fails_to_answer_one_question(site, orp
             response.status_code, response._content = status, b"<html>out of order</html>"
             return response
 
-        with monkeypatch.context() as broken:
-            broken.setattr(requests.Session, "request", fail)
-            broken.setattr("sys.argv", ["sweep", "--delete"])
-            with pytest.raises(SystemExit, match=r"^sweep: "):
-                sweep.main()
-        assert site.files() == before
-    assert orphan in leftovers(site.sweep())
+        with mock.patch.object(requests.Session, "request", fail), pytest.raises(SystemExit, match=r"^sweep: "):
+            swept("--delete")
+        assert site.files() == before, part
 
+    models, stop = [], threading.Event()
 
-@pytest.mark.slow
-def test_what_is_logged_while_the_sweep_runs_is_safe(site, orphan):
-    number, models, stop = experiment(site, "logged meanwhile"), [], threading.Event()
-
-    def log() -> None:
+    def go_on() -> None:
         while not stop.is_set():
-            models.append(train(number)[1])
+            models.append(train(used)[1])
 
-    thread = threading.Thread(target=log)
-    thread.start()
-    try:
-        assert orphan in leftovers(site.sweep("--delete"))
-        for _ in range(2):
-            assert leftovers(site.sweep("--delete")) == []
-    finally:
-        stop.set()
-        thread.join()
-    assert len(models) >= 2
+    with ThreadPoolExecutor() as pool:
+        logging = pool.submit(go_on)
+        try:
+            assert orphan in leftovers(swept("--delete"))
+            until(lambda: len(models) > 2 or logging.done())
+            assert leftovers(swept("--delete")) == []
+        finally:
+            stop.set()
+        logging.result()
     for model in models:
         assert np.allclose(mlflow.sklearn.load_model(f"models:/{model}").predict(X), X[:, 0])

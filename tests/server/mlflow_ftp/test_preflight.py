@@ -1,27 +1,31 @@
+"""Ask servers for a write that are away, silent, busy, or let nobody in."""
+
 import contextlib
+import io
 import os
 import socket
-import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import mlflow
 import psutil
 import pytest
-
-from server.environment import child_environment
-from server.processes import process
-from server.servers import SMALL, mlflow_answers
-
-# In a process of its own, as MLflow keeps the active experiment and the tracking server of a process.
-CODE = """
-import sys
 from mlflow_ftp import preflight
-preflight.PATIENCE = int(sys.argv[1])
-preflight.preflight("train")
-"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_over(monkeypatch) -> None:
+    """Let no test see the experiment of another, nor the next one what tensorflow is told here."""
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+    for name in ("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"):
+        monkeypatch.setenv(name, "")
+
+
+@pytest.fixture
+def impatient(monkeypatch) -> None:
+    """Wait for seconds only."""
+    monkeypatch.setattr(preflight, "SILENCE", 0.5)
+    monkeypatch.setattr(preflight, "PATIENCE", 1)
 
 
 @pytest.fixture
@@ -32,49 +36,29 @@ def experiment(running_servers, monkeypatch) -> str:
     return experiment_id
 
 
-@dataclass(frozen=True)
-class Lonely:
-    """An MLflow server, and the port of its artifact store, where nothing listens."""
-
-    tracking_uri: str
-    ftp_port: int
-
-
-@pytest.fixture(scope="module")
-def lonely(tmp_path_factory, free_port) -> Iterator[Lonely]:
-    """Run an MLflow server whose artifact store is away."""
-    state, port, ftp_port = tmp_path_factory.mktemp("lonely"), free_port(), free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--port", port, "--backend-store-uri", "sqlite:///mlruns.db"]
-    command += ["--default-artifact-root", f"ftp://127.0.0.1:{ftp_port}/artifacts"]
-    with process("The MLflow server", command, state / "log", cwd=state, env=child_environment(**SMALL)) as server:
-        server.wait_until(lambda: mlflow_answers(port), 120)
-        yield Lonely(f"http://127.0.0.1:{port}", ftp_port)
+@pytest.fixture
+def storeless(running_servers, free_port, monkeypatch) -> tuple[str, int]:
+    """Return the name of the active experiment, and the port of its artifact store, where nothing listens."""
+    name, port = f"storeless {uuid.uuid4()}", free_port()
+    experiment_id = mlflow.create_experiment(name, artifact_location=f"ftps://127.0.0.1:{port}/artifacts")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", experiment_id)
+    return name, port
 
 
-def run(patience: int = 60) -> subprocess.CompletedProcess:
-    """Run the preflight of a program."""
-    command = [sys.executable, "-c", CODE, str(patience)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-
-def refused(patience: int = 60) -> str:
+def refused() -> str:
     """Return the sentence that a program ends with."""
-    done = run(patience)
-    assert done.returncode == 1
-    *waits, sentence = done.stderr.splitlines()
-    assert all(wait.endswith(f" has not answered yet; waiting for it, {patience} s at the most ...") for wait in waits)
-    assert sentence.startswith("train: ")
-    return sentence
+    with pytest.raises(SystemExit, match=r"^train: ") as end:
+        preflight.preflight("train")
+    return str(end.value)
 
 
 def test_servers_that_take_a_write_pass_and_nothing_is_left_in_the_store(experiment, store):
-    done = run()
-    assert done.returncode == 0, done.stderr
+    preflight.preflight("train")
     assert mlflow.get_experiment(experiment).tags["preflight"] == "passed"
     assert [path for path in (store / "artifacts" / experiment).rglob("*") if path.is_file()] == []
 
 
-def test_a_tracking_server_that_is_away_or_says_nothing_is_named_with_the_next_command(monkeypatch, free_port):
+def test_a_tracking_server_that_is_away_or_silent_is_named_with_the_next_command(monkeypatch, free_port, impatient):
     address = f"http://127.0.0.1:{free_port()}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address.replace("//", "//ada:lovelace@"))
     message = refused()
@@ -82,35 +66,38 @@ def test_a_tracking_server_that_is_away_or_says_nothing_is_named_with_the_next_c
     assert "workshop.py servers" in message
     assert "lovelace" not in message
     with socket.create_server(("127.0.0.1", int(address.rpartition(":")[2]))):
-        assert f"The tracking server {address} took the connection, and no answer came in 3 s." in refused(patience=3)
+        assert f"The tracking server {address} took the connection, and no answer came in 1 s." in refused()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signal that stops a process for a while")
-@pytest.mark.parametrize(("busy", "name"), [("artifact", "The artifact store"), ("mlflow", "The tracking server")])
-def test_a_busy_server_gets_its_time_and_the_wait_is_shown(other_servers, monkeypatch, busy, name):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", other_servers.tracking_uri)
-    (server,) = (child.popen.pid for child in other_servers.started if busy in child.name.lower())
-    processes = [psutil.Process(server), *psutil.Process(server).children(recursive=True)]
+@pytest.mark.parametrize(("busy", "name"), [(0, "The artifact store"), (1, "The tracking server")])
+def test_a_busy_server_gets_its_time_and_the_wait_is_shown(running_servers, experiment, monkeypatch, busy, name):
+    server = psutil.Process(running_servers.started[busy].popen.pid)
+    processes = [server, *server.children(recursive=True)]
+
+    class Screen(io.StringIO):
+        def write(self, text: str) -> int:
+            for each in processes:
+                each.resume()
+            return super().write(text)
+
+    monkeypatch.setattr(sys, "stderr", screen := Screen())
     with contextlib.ExitStack() as stopped:
         for each in processes:
             each.suspend()
             stopped.callback(each.resume)
-        command = [sys.executable, "-c", CODE, "60"]
-        program = stopped.enter_context(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
-        stopped.callback(program.kill)
-        assert program.stderr.readline().startswith(f"{name} ")  # it does not end, it waits
-        for each in processes:
-            each.resume()
-        assert (program.wait(60), program.stderr.read()) == (0, "")
+        preflight.preflight("train")
+    assert screen.getvalue().startswith(name)
+    assert screen.getvalue().endswith(" has not answered yet; waiting for it, 60 s at the most ...\n")
 
 
-def test_an_artifact_store_that_is_away_or_says_nothing_is_named_with_the_next_command(lonely, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", lonely.tracking_uri)
+def test_an_artifact_store_that_is_away_or_silent_is_named_with_the_next_command(storeless, impatient):
+    _, port = storeless
     message = refused()
-    assert f"127.0.0.1:{lonely.ftp_port}" in message
+    assert f"127.0.0.1:{port}" in message
     assert "python ftpserver.py" in message
-    with socket.create_server(("127.0.0.1", lonely.ftp_port)):
-        assert f"answers at 127.0.0.1:{lonely.ftp_port}; it may be busy, see its log" in refused(patience=3)
+    with socket.create_server(("127.0.0.1", port)):
+        assert f"answers at 127.0.0.1:{port}; it may be busy, see its log" in refused()
 
 
 def test_an_artifact_store_that_does_not_let_us_in_is_named_with_the_variables(experiment, monkeypatch):
@@ -128,14 +115,15 @@ def test_an_experiment_left_over_from_other_work_is_not_taken_for_a_server_that_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("project", ["registry", "scoring", "workflow"])  # the lessons have tests of their own
-def test_a_project_ends_in_one_sentence_before_it_begins(project, mlflow_run, lonely):
-    done = mlflow_run(f"3_projects/{project}", project, tracking_uri=lonely.tracking_uri)
+def test_a_project_ends_in_one_sentence_before_it_begins(mlflow_run, storeless, monkeypatch):
+    """Type one of those that use forecasting; the lessons have tests of their own."""
+    name, port = storeless
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
+    done = mlflow_run("3_projects/scoring", name)
     assert done.returncode != 0
-    assert f"{'validate' if project == 'registry' else project}: " in done.stderr
-    assert f"127.0.0.1:{lonely.ftp_port}" in done.stderr
+    assert "scoring: " in done.stderr
+    assert f"127.0.0.1:{port}" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-    client = mlflow.MlflowClient(lonely.tracking_uri)
-    (run,) = client.search_runs([client.get_experiment_by_name(project).experiment_id])
+    (run,) = mlflow.search_runs(experiment_names=[name], output_format="list")
     assert run.info.status == "FAILED"
     assert not run.data.metrics
