@@ -6,8 +6,9 @@
 It starts the servers with an empty state, lets a linear regression into production, and serves the pages by
 dashboard/serve.py. What is measured:
 
-- the time from the address to a page that can be read and used (heading and controls), and to one whose figures are
-  drawn, in a browser with an empty cache, beside a bare page of Dash with one line of two points;
+- for a browser with an empty cache, what it loads for a page, and the time from the address to a page that can be read
+  and used (heading and controls) and to one whose figures are drawn, as ratios to a bare page of Dash with one line of
+  two points;
 - how long the server takes for a change of the range of dates, with a number of viewers who ask one thing after the
   other. The ranges are drawn by lot, most of them new;
 - the memory of the server before and after 2,000 such changes.
@@ -68,6 +69,9 @@ app = dash.Dash()
 app.layout = dash.html.Div([dash.html.H1("bare"), dash.dcc.Graph(figure=go.Figure(go.Scatter(x=[1, 2], y=[1, 2])))])
 waitress.serve(app.server, host="127.0.0.1", port=int(sys.argv[1]), threads=8)
 """
+
+LOADED = """["navigation", "resource"].flatMap((type) => performance.getEntriesByType(type))
+    .map((file) => file.transferSize)"""
 
 
 @contextmanager
@@ -131,7 +135,7 @@ def load(address: str, output: str, days: tuple[date, date], viewers: int, chang
 
 
 def visit(pages: dict[str, str], rounds: int) -> dict[str, list[list[float]]]:
-    """Return the seconds until each page can be read and until its figures are drawn, with an empty cache.
+    """Return milliseconds until each page can be read and until its figures are drawn, requests and MB until then.
 
     ``pages`` has the address of each page, and a selector of what shows that its figures are drawn.
     """
@@ -148,8 +152,9 @@ def visit(pages: dict[str, str], rounds: int) -> dict[str, list[list[float]]]:
                 tab.goto(page, wait_until="commit")
                 for what in ("h1", drawn):
                     tab.locator(what).first.wait_for(state="attached")
-                    moments.append(time.perf_counter() - start)
-                taken[page].append(moments)
+                    moments.append(1000 * (time.perf_counter() - start))
+                sizes = tab.evaluate(LOADED)
+                taken[page].append([*moments, len(sizes), sum(sizes) / 1e6])
     return {page: moments[1:] for page, moments in taken.items()}  # the first visit warms the server
 
 
@@ -159,19 +164,26 @@ def row(name: str, seconds: Sequence[float], other: Sequence[float] = ()) -> lis
     return [name, f"{1000 * middle:.0f}", f"{1000 * high:.0f}", np.median(other) / middle if other else ""]
 
 
+def print_visits(medians: dict[str, np.ndarray]) -> None:
+    """Print what ``visit`` has found of each page, and the ratios to the first one, which is bare."""
+    bare, rows = next(iter(medians.values())), []
+    for page, each in medians.items():
+        name = "bare page" if each is bare else f"page {page}"
+        rows.append([name, *each, *(each / bare)[[0, 1, 3]]])
+    columns = ["usable, ms", "drawn, ms", "requests", "MB"]
+    print_table(["first visit", *columns, "usable, ratio", "drawn, ratio", "MB, ratio"], rows)
+
+
 def measure(whole: str, pid: int, state: Path, viewers: int, rounds: int) -> None:
     """Measure a running dashboard, and the other ones beside it."""
     table = pd.read_csv(f"{whole}/predictions.csv?from=1900-01-01&to=2200-01-01", index_col=0, parse_dates=True)
     table.to_parquet(state / "all.parquet")
     days, line = (table.index[0].date(), table.index[-1].date()), ".scatterlayer .trace"
-    rows = []
     with served(state / "bare.log", "-c", BARE) as (bare, _):
-        pages = {f"{whole}/": f"#years-wind_GW {line}", f"{whole}/predictions": "#scatter-wind_GW .trace"}
-        pages |= {f"{whole}/model": ".ag-row", f"{bare}/": line}
-        for page, moments in visit(pages, rounds).items():
-            name = "the bare page" if page.startswith(bare) else f"page {page.removeprefix(whole)}"
-            readable, drawn = zip(*moments, strict=True)
-            rows += [row(f"{name}, can be read and used", readable), row(f"{name}, figures drawn", drawn)]
+        pages = {f"{bare}/": line, f"{whole}/": f"#years-wind_GW {line}"}
+        pages |= {f"{whole}/predictions": "#scatter-wind_GW .trace", f"{whole}/model": ".ag-row"}
+        visits = visit(pages, rounds)
+    print_visits({page.removeprefix(whole): np.median(each, axis=0) for page, each in visits.items()})
     output, memory = "predictions-figures.data", psutil.Process(pid).memory_info
     load(whole, output, days, 4, 50, 0)
     before = memory().rss
@@ -180,9 +192,9 @@ def measure(whole: str, pid: int, state: Path, viewers: int, rounds: int) -> Non
     calm = load(whole, output, days, viewers, 20, 1)
     with served(state / "other.log", "-c", PLAIN, state / "all.parquet") as (other, _):
         plain, plain_calm = (load(other, "out.children", days, viewers, 5, pause) for pause in (0, 1))
-    rows.append(row("change of range, a second between two of a viewer", calm, plain_calm))
+    rows = [row("change of range, a second between two of a viewer", calm, plain_calm)]
     rows.append(row("change of range, no pause", quick, plain))
-    print(f"{len(table)} hours, {viewers} viewers\n")
+    print(f"\n{len(table)} hours, {viewers} viewers\n")
     print_table(["milliseconds", "median", "95 %", "other dashboard"], rows)
     print(f"\nmemory: {before / 2**20:.0f} MB, after {len(quick)} more changes {after / 2**20:.0f} MB")
 

@@ -22,7 +22,7 @@ import dashboard  # noqa: F401, before Dash: it clears the environment
 import flask
 from dash import Dash
 
-from dashboard import security, shell
+from dashboard import delivery, security, shell
 from dashboard.follower import Follower
 from dashboard.model import page as model
 from dashboard.next_days import page as next_days
@@ -51,6 +51,7 @@ def create_app(follower: Follower, settings: Settings) -> Dash:
         version = follower.view.production.version if follower.view else None
         return flask.jsonify(model=REGISTERED_MODEL, version=version, problem=follower.problem, mlflow=server_address())
 
+    delivery.lighten(app)
     security.protect(app)
     # Dash finishes its set-up with the first request, and does not let the second one wait (plotly/dash#3971).
     app.server.test_client().get("/health")

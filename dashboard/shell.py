@@ -84,6 +84,7 @@ def layout(follower: Follower, settings: Settings, pages: list) -> dmc.MantinePr
             dcc.Location(id="url", refresh=False),
             dcc.Interval(id="tick", interval=1000 * settings.refresh),
             dcc.Store(id="theme"),
+            dcc.Store(id="arriving"),
             *(dcc.Store(id=id, data=key) for id, key in state_of(follower).items()),
             dmc.NotificationContainer(id="news", position="bottom-right", autoClose=10_000),
             html.Div([html.Header(bar), page, footer], className="shell"),
@@ -97,7 +98,7 @@ def register(app: Dash, follower: Follower, settings: Settings, pages: list) -> 
     """Let the shell change pages, and follow the tracking server in every open tab."""
     by_path, keys = {page.PATH: page for page in pages}, list(state_of(follower))
 
-    @app.callback(Output("page", "children"), Input("url", "pathname"), Input("subject-key", "data"))
+    @app.callback(Output("arriving", "data"), Input("url", "pathname"), Input("subject-key", "data"))
     def go(path: str | None, _):
         page = by_path.get((path or "/").rstrip("/") or "/")
         if page:
@@ -132,6 +133,7 @@ def register(app: Dash, follower: Follower, settings: Settings, pages: list) -> 
             [{"action": "show", "message": text, "withBorder": True} for text in news] or no_update,
         )
 
+    app.clientside_callback(ClientsideFunction("shell", "show"), Output("page", "children"), Input("arriving", "data"))
     app.clientside_callback(
         ClientsideFunction("shell", "arrived"),
         Output("page", "id"),

@@ -1,7 +1,18 @@
-// What the shell does in the browser: the title, the focus and the marked link after a change of page.
+// What the shell does in the browser: pages with their scripts, then title, focus and the marked link.
+
+const load = (src) => new Promise((resolve, reject) => {
+  document.head.append(Object.assign(document.createElement("script"), { src, onload: resolve, onerror: reject }));
+});
 
 window.dash_clientside = Object.assign({}, window.dash_clientside, {
   shell: {
+    // Shows a page that the server has made; the grid's script is loaded before the first page with a grid.
+    async show(page) {
+      if (!window.dash_ag_grid && JSON.stringify(page).includes("dash_ag_grid")) {
+        await load("/_dash-component-suites/dash_ag_grid/dash_ag_grid.min.js");
+      }
+      return page;
+    },
     // After a change of page: readers of the screen hear its heading, and the link to it is marked.
     arrived(page, path) {
       requestAnimationFrame(() => {

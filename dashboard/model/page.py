@@ -18,6 +18,7 @@ from forecasting.production import REGISTERED_MODEL
 from forecasting.subject import Subject
 
 TITLE, PATH = "Model", "/model"
+dag._js_dist[0]["dynamic"] = True  # a large script, left out of the other pages: assets/shell.js loads it
 
 
 def layout(subject: Subject | None) -> html.Div:

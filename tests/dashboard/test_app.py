@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gzip
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from dashboard import delivery
 from dashboard.app import create_app
 from dashboard.settings import Settings, add_options
 from server.processes import process
@@ -101,6 +103,24 @@ def test_the_first_requests_after_a_start_are_answered_like_all_others(client_of
 
         with ThreadPoolExecutor(40) as pool:
             assert list(pool.map(ask, range(40))) == [200] * 40
+
+
+def test_a_first_visit_loads_two_megabytes_which_the_browser_keeps_and_no_grid(client_of):
+    client, light = client_of(), {"headers": {"Accept-Encoding": "gzip, deflate"}}
+    page = client.get("/").text
+    files = re.findall(r'(?:script src|link rel="stylesheet" href)="([^"]+)"', page)
+    files.append("/_dash-component-suites/plotly/package_data/plotly.min.js")
+    assert not [file for file in files if "dash_ag_grid" in file]
+    delivery.pack_file.cache_clear()
+    answers = [client.get(file, buffered=True, **light) for file in files for _ in range(2)]
+    assert sum(len(answer.data) for answer in answers[::2]) < 2_200_000
+    assert delivery.pack_file.cache_info().misses == len(files)
+    for file, answer in zip(files, answers[::2], strict=True):
+        assert gzip.decompress(answer.data) == client.get(file, buffered=True).data, file
+        assert answer.cache_control.max_age >= delivery.DAY, file
+        assert (answer.headers["Vary"], answer.headers["X-Frame-Options"]) == ("Accept-Encoding", "DENY"), file
+    plotly = client.get(files[-1], headers={"If-None-Match": answers[-1].headers["ETag"]})
+    assert (plotly.status_code, plotly.data) == (304, b"")
 
 
 def test_the_answers_forbid_other_hosts_and_frames(client_of):
