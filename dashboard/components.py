@@ -34,6 +34,15 @@ def percent(share: float | None, digits: int = 0, sign: bool = False) -> str:
     return number(share * 100, digits, sign) + f"{NARROW}%" if known(share) else "–"
 
 
+def measure(key: str, value: float | None, unit: str, digits: int = 2) -> str:
+    """Return a measure, named as in ``forecasting.metrics``; ``digits`` are those of an error."""
+    if key.startswith("skill"):
+        return percent(value, sign=True)
+    if key in ("r2", "hours"):
+        return number(value, 3 if key == "r2" else 0)
+    return quantity(value, unit, digits, sign=key == "bias")
+
+
 def known(value: float | None) -> TypeGuard[float]:
     """Return whether there is a number."""
     return value is not None and math.isfinite(value)

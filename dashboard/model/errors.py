@@ -1,11 +1,8 @@
 """How far off model versions are: the table of their errors, and whether one is better than another."""
 
-from collections.abc import Callable
-from functools import partial
-
 from dash import html
 
-from dashboard.components import empty, known, number, percent, quantity, table
+from dashboard.components import empty, known, measure, percent, table
 from dashboard.targets import Target
 from forecasting.production import REGISTERED_MODEL
 
@@ -22,19 +19,13 @@ def errors_table(
         for target in targets:
             values = [errors.get(f"{key}_{target.name}") for errors in columns.values()]
             if any(value is not None for value in values):
+                texts = [measure(key, value, target.unit, 3) for value in values]
                 verdicts = [verdict(key, *values)] if compare else []
-                rows.append([f"{target.label}, {name}", *map(formatter(key, target), values), *verdicts])
+                rows.append([f"{target.label}, {name}", *texts, *verdicts])
     if not rows:
         return empty("No errors are noted. The registry notes them:", VALIDATE)
     header = ["Error", *columns, *(["It is"] if compare else [])]
     return table(caption, header, rows, range(1, 1 + len(columns)))
-
-
-def formatter(key: str, target: Target) -> Callable[[float | None], str]:
-    """Return the function that writes a measure's values."""
-    if key == "r2":
-        return partial(number, digits=3)
-    return partial(quantity, unit=target.unit, digits=3, sign=key == "bias")
 
 
 def verdict(key: str, one: float | None, two: float | None) -> str:

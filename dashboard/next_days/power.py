@@ -4,15 +4,15 @@ Documented at https://api.energy-charts.info: values in MW, at the start of each
 """
 
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pandas as pd
 from pydantic import BaseModel
 
 from dashboard.next_days.answers import Times, Unavailable, Values, checked, get, series
+from dashboard.next_days.outlook import AFTER, BEFORE
 from dashboard.settings import Settings
 
-DAYS_BEFORE, DAYS_AFTER = timedelta(days=3), timedelta(days=3)
 PAUSE = 1.0  # seconds before each request for a forecast; Energy-Charts lets a client in twice a second
 FORECAST_TYPE = "day-ahead"  # made before the day, so that its errors are those of a forecast
 HIGHEST = 1_000_000  # MW; some storms away from what Germany can make
@@ -45,7 +45,7 @@ class PublicPowerForecast(BaseModel):
 def ask_measured(settings: Settings, now: datetime) -> pd.DataFrame:
     """Ask for the power up to now (UTC), as ``read_measured`` returns it; raises Unavailable."""
     address = f"{settings.energy_charts}/public_power"
-    return read_measured(get(address, period(now - DAYS_BEFORE, now), settings.timeout))
+    return read_measured(get(address, period(now - BEFORE, now), settings.timeout))
 
 
 def ask_published(settings: Settings, now: datetime) -> pd.DataFrame:
@@ -54,7 +54,7 @@ def ask_published(settings: Settings, now: datetime) -> pd.DataFrame:
     for name in (name for names in PUBLISHED.values() for name in names):
         time.sleep(PAUSE)
         kind = {"production_type": name, "forecast_type": FORECAST_TYPE}
-        answers[name] = get(address, period(now - DAYS_BEFORE, now + DAYS_AFTER) | kind, settings.timeout)
+        answers[name] = get(address, period(now - BEFORE, now + AFTER) | kind, settings.timeout)
     return read_published(answers)
 
 

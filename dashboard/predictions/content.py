@@ -3,7 +3,7 @@
 import pandas as pd
 from dash import html
 
-from dashboard.components import drawings, number, percent, quantity, table
+from dashboard.components import drawings, measure, number, quantity, table
 from dashboard.date_range import Range
 from dashboard.follower import View
 from dashboard.predictions.figures import STEPS, calendar, lines, marked, scatter, step_of
@@ -51,16 +51,10 @@ def content(series: Series, shown: Range, calendars: Calendars) -> tuple:
 
 def measures_table(caption: str, measures: dict[Target, dict[str, float]]) -> html.Div:
     """Return the table of the measures."""
-
-    def text(key: str, target: Target) -> str:
-        value = measures[target][key]
-        if key.startswith("skill"):
-            return percent(value, sign=True)
-        if key in ("r2", "hours"):
-            return number(value, 3 if key == "r2" else 0)
-        return quantity(value, target.unit, sign=key == "bias")
-
-    rows = [[name, *(text(key, target) for target in measures), meaning] for key, (name, meaning) in MEANING.items()]
+    rows = [
+        [name, *(measure(key, errors[key], target.unit) for target, errors in measures.items()), meaning]
+        for key, (name, meaning) in MEANING.items()
+    ]
     header = ["Measure", *(target.label for target in measures), "What it says"]
     return table(caption, header, rows, range(1, 1 + len(measures)))
 
