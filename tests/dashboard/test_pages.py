@@ -1,3 +1,5 @@
+"""The pages in a browser: what they show, how their controls work, how they look in any window and on paper."""
+
 import contextlib
 import re
 import subprocess
@@ -9,14 +11,23 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import TimeoutError, expect
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from forecasting.tracking import data_title_of
 
 PAGES = {"/": "Overview", "/predictions": "Predictions", "/model": "Model", "/next-days": "Next days"}
+# What is there last on each page.
+LAST = {
+    "/": "#years-wind_GW .scatterlayer .trace",
+    "/predictions": "#scatter-wind_GW .scatterlayer .trace",
+    "/model": "#runs .ag-row",
+    "/next-days": "main .empty",
+}
 TARGETS = ["solar_GW", "wind_GW"]
 OUTPUT = Path(__file__).resolve().parents[1] / "output" / "dashboard"
+# Everything that floats above a page: Mantine's popovers, the grid's menus and tooltips, the figures' tooltips.
+FLOATING = ".mantine-Popover-dropdown, .ag-popup-child, .ag-tooltip, .hoverlayer .hovertext, .hoverlayer .legend"
 # From 2013-06-01 to 2013-07-20 on: a button of the range, and what the address says after it.
 STEPS = [
     ("Week", "?from=2013-07-14&to=2013-07-20"),
@@ -50,10 +61,44 @@ def hold_answers(tab) -> Callable[[], int]:
     return release
 
 
+def complete(tab, path: str) -> None:
+    """Wait until all of a page is there."""
+    expect(tab.locator(LAST[path]).first).to_be_attached()
+
+
 def drawn(tab, *graphs):
     """Wait until each of the graphs has lines, points or cells."""
     for graph in graphs:
         expect(tab.locator(f"#{graph} :is(.scatterlayer .trace, .heatmaplayer image)").first).to_be_attached()
+
+
+def floating(tab, width: int) -> None:
+    """Wait until something floats above the page, and all that does is within the window's sides.
+
+    While a page takes another width, its figures are drawn anew, so one look may be too early.
+    """
+    inside = """([selector, width]) => {
+        const all = [...document.querySelectorAll(selector)].map((one) => one.getBoundingClientRect());
+        const boxes = all.filter((box) => box.width);
+        return boxes.length && boxes.every((box) => 0 <= box.left && box.right <= width);
+    }"""
+    tab.wait_for_function(inside, arg=[FLOATING, width], timeout=15_000)
+
+
+def hover(tab, graph: str) -> None:
+    """Move the mouse to the middle of a figure's plot, or to its middle point if it is a cloud of points.
+
+    A figure that is drawn anew for another width forgets the mouse, so this moves it until there is a tooltip.
+    """
+    points = tab.locator(f"#{graph} .scatterlayer path.point")
+    place = points.nth(points.count() // 2) if points.count() else tab.locator(f"#{graph} .nsewdrag").first
+    place.scroll_into_view_if_needed()
+    for step in range(20):
+        box = place.bounding_box()
+        tab.mouse.move(box["x"] + box["width"] / 2 + step % 2, box["y"] + box["height"] / 2)
+        with contextlib.suppress(TimeoutError):
+            return tab.locator(f"#{graph} .hoverlayer > *").first.wait_for(state="attached", timeout=300)
+    return None
 
 
 def measures(tab) -> dict[str, list[str]]:
@@ -97,12 +142,22 @@ def test_the_overview_shows_now_the_years_records_and_repairs(look, small_csv, k
     expect(tab.locator("#predictions-lead")).to_contain_text("168 hours")
 
 
-def test_recorded_and_predicted_are_drawn_with_the_error_a_calendar_and_a_scatter(look, keep, address):
+def test_recorded_and_predicted_are_drawn_with_landmarks_and_words_for_readers_of_the_screen(look, keep, address):
     tab = look("/predictions")
     drawn(tab, *(f"{kind}-{target}" for kind in ("series", "calendar", "scatter") for target in TARGETS))
     expect(tab.locator("#predictions-lead")).to_contain_text("2013-08-18 to 2013-08-31 (UTC): 336 hours, hourly")
     expect(tab.locator("#series-wind_GW .scatterlayer .trace")).to_have_count(3)
     keep(tab, "predictions")
+    for role in ("banner", "main", "contentinfo"):
+        expect(tab.get_by_role(role)).to_have_count(1)
+    expect(tab.get_by_role("navigation", name="Pages")).to_have_count(1)
+    assert tab.locator("html").get_attribute("lang") == "en"
+    figures = tab.locator("figure")
+    assert figures.count() == 6
+    for figure in figures.all():
+        picture = figure.get_by_role("img").first
+        expect(picture).to_have_accessible_name(re.compile("Solar|Wind"))
+        expect(picture).to_have_accessible_description(re.compile(r"GW"))
     tab.goto(f"{address}/predictions?from=2013-04-01&to=2013-08-31")
     expect(tab.locator("#predictions-lead")).to_contain_text("daily means")
     expect(tab.locator("#measures")).to_contain_text("The model has learnt from")
@@ -313,14 +368,34 @@ def test_the_model_page_has_the_card_another_version_beside_it_and_all_runs(look
     keep(tab, "model")
 
 
-def test_the_theme_follows_the_system_and_a_choice_is_remembered(look, keep):
+def test_the_theme_follows_the_system_and_a_choice_is_remembered_but_paper_is_white_and_holds_every_figure(look, keep):
     tab = look("/predictions", color_scheme="dark")
-    drawn(tab, "series-wind_GW")
-    root = tab.locator("html")
+    complete(tab, "/predictions")
+    root, line = tab.locator("html"), tab.locator("#series-wind_GW .scatterlayer .trace path.js-line").first
     expect(root).to_have_attribute("data-mantine-color-scheme", "dark")
-    line = tab.locator("#series-wind_GW .scatterlayer .trace path.js-line").first
     expect(line).to_have_css("stroke", "rgb(86, 180, 233)")
     keep(tab, "predictions-dark")
+    # Registered after the page's own, so it sees what the page has drawn for the paper.
+    tab.evaluate("""() => addEventListener("beforeprint", () => {
+        const part = (path) => [...document.querySelectorAll(path)];
+        window.printed = {
+            widths: part(".main-svg").map((svg) => svg.getBoundingClientRect().width),
+            inks: [...new Set(part(".xtick text").map((text) => getComputedStyle(text).fill))],
+        };
+    })""")
+    assert tab.pdf(format="A4").startswith(b"%PDF")
+    printed = tab.evaluate("window.printed")
+    assert set(printed["widths"]) == {320, 680}
+    assert printed["inks"] == ["rgb(86, 93, 101)"]  # the light theme's
+    expect(line).to_have_css("stroke", "rgb(86, 180, 233)")  # as before, on the screen
+    tab.emulate_media(media="print")
+    tab.set_viewport_size({"width": 718, "height": 1000})
+    colours = "(body) => { const s = getComputedStyle(body); return [s.color, s.backgroundColor]; }"
+    assert tab.locator("body").evaluate(colours) == ["rgb(28, 32, 36)", "rgb(255, 255, 255)"]
+    for path in ("nav", ".controls", "#scheme"):
+        expect(tab.locator(path).first).to_be_hidden()
+    assert tab.locator("table").evaluate_all("(all) => Math.max(...all.map((one) => one.offsetWidth))") <= 680
+    tab.emulate_media(media="screen", color_scheme="dark")
     tab.get_by_role("button", name="light and the dark theme").click()
     expect(root).to_have_attribute("data-mantine-color-scheme", "light")
     expect(line).to_have_css("stroke", "rgb(0, 114, 178)")
@@ -330,13 +405,12 @@ def test_the_theme_follows_the_system_and_a_choice_is_remembered(look, keep):
 
 def test_a_phone_shows_every_page_without_scrolling_sideways(look, keep):
     tab = look("/", width=390, height=844, has_touch=True)
-    graphs = {"/": ["years-wind_GW"], "/predictions": ["scatter-wind_GW"]}
     for path, name in PAGES.items():
         link = tab.locator("nav").get_by_role("link", name=name, exact=True)
         expect(link).to_be_in_viewport(ratio=1)
         link.tap()
         expect(tab.get_by_role("heading", level=1)).to_have_text(name)
-        drawn(tab, *graphs.get(path, []))
+        complete(tab, path)
         assert tab.evaluate("document.documentElement.scrollWidth") == 390
         keep(tab, f"phone-{name.lower().replace(' ', '-')}")
 
@@ -360,19 +434,74 @@ def test_the_keyboard_gets_past_the_header_and_to_every_page(look):
     expect(tab.get_by_label("First day")).to_be_focused()
 
 
-def test_a_reader_of_the_screen_finds_landmarks_and_words_for_every_figure(look):
+def test_no_rule_of_the_style_sheet_reaches_into_components_by_the_name_of_an_element(root):
+    style = re.sub(r"/\*.*?\*/", "", (root / "dashboard" / "assets" / "style.css").read_text(), flags=re.S)
+    selectors = re.findall(r"(?:^|[{}])\s*([^@{}]+?)\s*(?=\{)", style)
+    assert len(selectors) > 50
+    assert [selector for selector in selectors if not re.search(r"[.#\[:*]|^(html|body)$", selector)] == []
+
+
+def test_no_popover_menu_or_tooltip_is_wider_than_the_window(look, address):
+    tab = look("/")
+    for path, graphs in (("/", ["years"]), ("/predictions", ["series", "calendar", "scatter"]), ("/model", [])):
+        tab.goto(address + path)
+        complete(tab, path)
+        for width in (390, 1024, 1440):
+            tab.set_viewport_size({"width": width, "height": 900})
+            for graph in graphs:
+                hover(tab, f"{graph}-wind_GW")
+                floating(tab, width)
+            for field in {"/predictions": ["First day", "Last day"], "/model": ["Version beside it"]}.get(path, []):
+                tab.get_by_role("textbox", name=field).click()
+                floating(tab, width)
+                tab.keyboard.press("Escape")
+            if path == "/model":
+                tab.locator("#runs .ag-header-cell-filter-button").first.click()
+                floating(tab, width)
+                tab.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_what_has_the_focus_is_never_hidden_and_each_column_of_a_table_has_its_name(look, path):
+    tab = look(path)
+    complete(tab, path)
+    if path == "/model":
+        expect(tab.locator("#against th").first).to_be_visible()
+    assert [text for text in tab.locator("th").all_text_contents() if not text.strip()] == []
+    seen = """() => {
+        const one = document.activeElement, box = one.getBoundingClientRect();
+        const left = Math.max(box.left, 0), right = Math.min(box.right, innerWidth);
+        const top = Math.max(box.top, 0), bottom = Math.min(box.bottom, innerHeight);
+        const hit = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+        return hit && (one.contains(hit) || hit.contains(one));
+    }"""
+    fixed = """() => [...document.querySelectorAll("body *")].map(
+        (part) => /fixed|sticky/.test(getComputedStyle(part).position) ? part.getBoundingClientRect().height : 0)"""
+    for width, height in ((390, 844), (320, 256)):  # a phone; 1280 x 1024 at 400 %
+        tab.set_viewport_size({"width": width, "height": height})
+        tab.locator("main h1").focus()
+        for _ in range(25):
+            tab.keyboard.press("Tab")
+            tab.wait_for_function(seen)  # a popover takes a moment to close
+        assert sum(tab.evaluate(fixed)) <= height / 10
+
+
+def test_tooltips_have_a_time_a_unit_and_a_real_minus(look):
     tab = look("/predictions")
-    for role in ("banner", "main", "contentinfo"):
-        expect(tab.get_by_role(role)).to_have_count(1)
-    expect(tab.get_by_role("navigation", name="Pages")).to_have_count(1)
-    assert tab.locator("html").get_attribute("lang") == "en"
-    drawn(tab, "scatter-wind_GW")
-    figures = tab.locator("figure")
-    assert figures.count() == 6
-    for figure in figures.all():
-        picture = figure.get_by_role("img").first
-        expect(picture).to_have_accessible_name(re.compile("Solar|Wind"))
-        expect(picture).to_have_accessible_description(re.compile(r"GW"))
+    complete(tab, "/predictions")
+    hover(tab, "scatter-wind_GW")
+    expect(tab.locator("#scatter-wind_GW .hoverlayer")).to_contain_text(re.compile(r"\d{4}-\d\d-\d\d \d\d:00 UTC"))
+    text = re.compile(r"error : [+−]\d+\.\d\d GW")
+    box = tab.locator("#series-wind_GW .nsewdrag").first.bounding_box()
+    signs = set()
+    for share in range(5, 95, 5):
+        tab.locator("#series-wind_GW .nsewdrag").first.hover(
+            position={"x": box["width"] * share / 100, "y": box["height"] / 2}
+        )
+        tooltip = tab.locator("#series-wind_GW .hoverlayer")
+        expect(tooltip).to_contain_text(text)
+        signs.add(re.search(r"error : (.)", tooltip.text_content())[1])
+    assert signs == {"+", "−"}
 
 
 def test_the_documented_command_makes_the_picture_of_the_readme(address, root):
