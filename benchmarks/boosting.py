@@ -1,10 +1,10 @@
 """How good the boosting and its range are on the last year, beside the other models and two naive forecasts.
 
     python benchmarks/boosting.py
-    python benchmarks/boosting.py --data CSV --trials 20
+    python benchmarks/boosting.py --data CSV --trials 12
 
-It runs the projects data, lr, rf and boosting on servers with an empty state. Ratios are to a plain linear regression
-on the weather columns alone. The real data are fetched by 1_starting_point/download.py.
+It runs the projects data, lr, rf, keras and boosting on servers with an empty state. Ratios are to a plain linear
+regression on the weather columns alone. The real data are fetched by 1_starting_point/download.py.
 """
 
 import mlflow
@@ -16,7 +16,7 @@ from forecasting.baselines import climatology, persistence
 from forecasting.table import HourlyTable
 from forecasting.tracking import finished_runs, project_of
 
-MODELS = ("lr", "rf", "boosting")
+MODELS = ("lr", "rf", "keras", "boosting")
 PLAIN = "linear regression on the weather columns"
 PARTS = ("all", "day", "night", "summer", "winter")
 
@@ -53,7 +53,7 @@ def judge() -> None:
 
 def main() -> None:
     """Run the projects and print the tables."""
-    chosen = options(__doc__.splitlines()[0], data=(str(SAMPLE), "the CSV"), trials=(20, "trials of the search"))
+    chosen = options(__doc__.splitlines()[0], data=(str(SAMPLE), "the CSV"), trials=(12, "trials of the search"))
     with empty_servers():
         run_project("data", csv=ROOT / chosen.data)
         more = {"boosting": {"trials": chosen.trials}}

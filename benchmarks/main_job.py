@@ -42,9 +42,10 @@ scale = keras.layers.Normalization()
 scale.adapt(x)
 dense = [keras.layers.Dense(32, activation="relu"), keras.layers.Dense(32, activation="relu"), keras.layers.Dense(2)]
 network = keras.Sequential([keras.Input((len(features),)), scale, *dense])
-network.compile(optimizer="adam", loss="mean_absolute_error")
+adam = keras.optimizers.Adam(learning_rate=0.003)
+network.compile(optimizer=adam, loss="mean_absolute_error", steps_per_execution=16)
 stop = keras.callbacks.EarlyStopping(patience=4, restore_best_weights=True)
-network.fit(x, y, validation_data=unseen, epochs=30, batch_size=64, verbose=0, callbacks=[stop])
+network.fit(x, y, validation_data=unseen, epochs=30, batch_size=256, verbose=0, callbacks=[stop])
 
 hours = table[(table["split"] != "holdout") & ~table["repaired"]]
 growth = {target: estimate_growth(hours, target) for target in TARGETS}

@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import uuid
@@ -16,13 +17,7 @@ from mlflow.utils import string_utils
 from windows import through_cmd
 
 ROOT = Path(__file__).resolve().parents[2]
-LESSONS = {  # what a small run takes, and which part of the table the model has learnt from
-    "lr": ({}, "train"),
-    "rf": ({"n_estimators": 4}, "train"),
-    "keras": ({"epochs": 1}, "train,validation"),
-    "boosting": ({"trials": 1}, "train,validation"),
-}
-FOLDERS = [ROOT / "3_projects" / name for name in ("data", *LESSONS)]
+FOLDERS = [ROOT / "3_projects" / name for name in ("data", "lr", "rf", "keras", "boosting")]
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -42,32 +37,24 @@ def copies(tmp_path_factory, small_csv) -> Path:
 
 @pytest.fixture(scope="module")
 def run(running_servers, copies):
-    """Return a function that types ``mlflow run`` beside the copies, and returns the run."""
-    experiment = f"copies {uuid.uuid4()}"
+    """Return a function that runs a copy, in an experiment of all of them, and returns the run."""
 
-    def typed(project: str, *words: str, **parameters):
-        command = [sys.executable, "-m", "mlflow", "run", project, *words, "--env-manager", "local"]
-        command += ["--experiment-name", experiment]
-        for name, value in parameters.items():
-            command += ["-P", f"{name}={value}"]
-        where = {"cwd": copies, "env": environment(), "timeout": 300}
-        done = subprocess.run(command, **where, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return mlflow.get_run(re.search(r"Run \(ID '(\w+)'\) succeeded", done.stderr)[1])
+    def run_copy(project: str, entry_point: str = "main", **parameters):
+        done = mlflow.projects.run(
+            str(copies / project), entry_point, parameters=parameters, experiment_name=str(copies), env_manager="local"
+        )
+        return mlflow.get_run(done.run_id)
 
-    return typed
+    return run_copy
 
 
 @pytest.fixture(scope="module")
-def data(run):
-    return run("data", csv="my $(data)/germany.csv", holdout_days=30)
+def data(run, copies):
+    return run("data", csv=str(copies / "my $(data)" / "germany.csv"), holdout_days=30)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("lesson", LESSONS)
-def test_a_copy_of_a_lesson_trains_on_the_newest_table_and_says_what_it_has_learnt_from(run, data, lesson):
-    parameters, fitted_on = LESSONS[lesson]
-    made = run(lesson, **parameters)
+def check_tags(made, lesson: str, fitted_on: str, data) -> None:
+    """Check that a lesson's run says which table it has used, and which part of it the model has learnt from."""
     expected = {"project": lesson, "data_run": data.info.run_id, "fitted_on": fitted_on}
     expected["data_title"] = data.data.tags["data_title"]
     assert expected.items() <= made.data.tags.items()
@@ -76,8 +63,36 @@ def test_a_copy_of_a_lesson_trains_on_the_newest_table_and_says_what_it_has_lear
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("lesson", "parameters", "fitted_on"),
+    [("lr", {}, "train"), ("rf", {"n_estimators": 4}, "train"), ("keras", {"epochs": 1}, "train,validation")],
+    ids=["lr", "rf", "keras"],
+)
+def test_a_copy_of_a_lesson_trains_on_the_newest_table(run, data, lesson, parameters, fitted_on):
+    check_tags(run(lesson, **parameters), lesson, fitted_on, data)
+
+
+@pytest.mark.slow
+def test_a_copy_of_boosting_goes_on_after_kill_9_with_the_trials_that_were_finished(run, data, copies):
+    command = [sys.executable, "-m", "mlflow", "run", "boosting", "--env-manager", "local", "-P", "trials=3"]
+    command += ["--experiment-name", str(copies)]
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    said = []
+    with subprocess.Popen(command, cwd=copies, env=environment(), start_new_session=True, **output) as typed:
+        for line in typed.stdout:
+            said.append(line)
+            if "trial 2 of" in line:
+                os.killpg(typed.pid, signal.SIGKILL)
+                break
+    assert typed.returncode == -signal.SIGKILL, "".join(said)
+    resumed = run("boosting", trials=3)
+    assert resumed.data.metrics["kept_trials"] == 2
+    check_tags(resumed, "boosting", "train,validation", data)
+
+
+@pytest.mark.slow
 def test_a_copy_of_the_data_lesson_writes_the_features_of_weather_into_its_own_folder(run, copies):
-    made = run("data", "-e", "features", csv="my $(data)/germany.csv")
+    made = run("data", "features", csv=str(copies / "my $(data)" / "germany.csv"))
     assert (copies / "data" / "output" / "features.csv").read_text().startswith("utc_timestamp,windspeed,")
     assert made.data.tags["project"] == "features"
 
@@ -138,23 +153,20 @@ def sentence_of(command: list[str], folder: str) -> str:
     return done.stderr.splitlines()[-1]
 
 
-def test_a_server_that_is_away_is_named_before_the_training(database, small_csv, monkeypatch, free_port):
-    ingest = ["ingest.py", "--csv", str(small_csv), "--holdout-days", "30"]
-    unread, unlogged = r"lr: can't read the table \w+ \(", r"data: the table can't be logged \("
+def test_a_server_that_is_away_is_named_before_the_training(database, monkeypatch, free_port):
+    unread = r"lr: can't read the table \w+ \("
     assert re.match(unread + r".*\)\. Do both servers run, and let you in\?", sentence_of(["train.py"], "lr"))
-    assert re.match(unlogged + r".*\)\. Do both servers run, and let you in\?", sentence_of(ingest, "data"))
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     assert re.match(unread + ".*Connection refused", sentence_of(["train.py"], "lr"))
-    assert re.match(unlogged + ".*Connection refused", sentence_of(ingest, "data"))
 
 
 def test_without_a_table_in_the_experiment_or_a_trial_nothing_is_trained(database, monkeypatch):
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", database.create_experiment("empty"))
     make = "Make it, in the same one, with: mlflow run 3_projects/data --env-manager local"
     assert sentence_of(["train.py"], "lr") == f"lr: there is no table in this experiment yet. {make}"
-    sentence = "boosting: expected at least 1 trial, found 0. The default is 20."
+    sentence = "boosting: expected at least 1 trial, found 0. The default is 12."
     assert sentence_of(["train.py", "--trials", "0"], "boosting") == sentence
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+TARGETS = ["solar_GW", "wind_GW"]
 PROJECTS = ["lr", "rf", "keras", "boosting"]  # boosting gives a range besides, and keeps its metrics in its own way
 
 
@@ -99,6 +100,36 @@ def test_the_same_rows_get_the_same_numbers_from_a_forest_every_time(runs, table
     whole = forest.predict(rows)
     for _ in range(5):
         pd.testing.assert_frame_equal(forest.predict(rows.iloc[:500]), whole.iloc[:500], check_exact=True)
+
+
+@pytest.fixture(scope="module")
+def boosting(runs):
+    return mlflow.pyfunc.load_model(f"models:/{runs['boosting'].outputs.model_outputs[0].model_id}")
+
+
+def test_the_range_of_boosting_is_around_the_mean_and_its_coverage_is_kept_as_table_and_plot(runs, boosting, table):
+    power = boosting.predict(table.loc[table["split"] == "holdout", boosting.metadata.get_input_schema().input_names()])
+    assert list(power.columns) == [*TARGETS, *(f"{target}_{side}" for target in TARGETS for side in ("q10", "q90"))]
+    for target in TARGETS:
+        assert (power[f"{target}_q10"] <= power[target]).all()
+        assert (power[target] <= power[f"{target}_q90"]).all()
+    run = runs["boosting"]
+    names = {file.path for file in mlflow.MlflowClient().list_artifacts(run.info.run_id)}
+    assert {"weeks.png", "trials_wind_GW.json"} <= names
+    path = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="coverage.json")
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    coverage = pd.DataFrame(content["data"], columns=content["columns"])
+    assert set(coverage["target"]) == set(TARGETS)
+    assert {"day", "night", "summer"} <= set(coverage["hours of"])
+    assert "coverage_wind_GW_day" in run.data.metrics
+
+
+def test_few_rows_and_many_get_the_same_numbers_from_boosting(boosting, table):
+    rows = table.loc[table["split"] == "holdout", boosting.metadata.get_input_schema().input_names()]
+    power = boosting.predict(rows)
+    many = pd.concat([rows] * 15)  # more than are predicted in one thread
+    pd.testing.assert_frame_equal(boosting.predict(many).iloc[: len(rows)], power, check_exact=True)
+    pd.testing.assert_frame_equal(boosting.predict(rows.iloc[[7]]), power.iloc[[7]], check_exact=True)
 
 
 def test_the_production_model_loads_over_ftp_in_a_process_of_its_own_and_predicts(workflow, table, tmp_path):
