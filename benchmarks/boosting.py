@@ -1,7 +1,7 @@
 """How good the boosting and its range are on the last year, beside the other models and two naive forecasts.
 
     python benchmarks/boosting.py
-    python benchmarks/boosting.py --data CSV --trials 12
+    python benchmarks/boosting.py --data CSV --trials 20
 
 It runs the projects data, lr, rf, keras and boosting on servers with an empty state. Ratios are to a plain linear
 regression on the weather columns alone. The real data are fetched by 1_starting_point/download.py.
@@ -53,7 +53,7 @@ def judge() -> None:
 
 def main() -> None:
     """Run the projects and print the tables."""
-    chosen = options(__doc__.splitlines()[0], data=(str(SAMPLE), "the CSV"), trials=(12, "trials of the search"))
+    chosen = options(__doc__.splitlines()[0], data=(str(SAMPLE), "the CSV"), trials=(20, "trials of the search"))
     with empty_servers():
         run_project("data", csv=ROOT / chosen.data)
         more = {"boosting": {"trials": chosen.trials}}

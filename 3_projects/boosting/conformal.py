@@ -8,7 +8,7 @@ as they will be when the model is used.
 
 import numpy as np
 import pandas as pd
-from capacity import BINS, TARGETS, TWO_YEARS, estimate_growth, fit_fleet, fold_of
+from capacity import TARGETS, TWO_YEARS, estimate_growth, fit_fleet, fold_of
 from model import DARK, GROUPS, RANGE_FEATURES, SIDES, group_of, predict_power, raw_range, size_of
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import mean_absolute_error
@@ -32,7 +32,6 @@ def fit_quantiles(inputs: np.ndarray, error: np.ndarray) -> dict:
             max_iter=40,
             max_leaf_nodes=8,
             min_samples_leaf=100,
-            max_bins=BINS,
             early_stopping=False,
         ).fit(inputs, error)
         for side, quantile in SIDES.items()

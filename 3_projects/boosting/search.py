@@ -22,17 +22,17 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from sklearn.metrics import mean_absolute_error
 from threadpoolctl import threadpool_limits
 
-MOST_TREES = 150
+MOST_TREES = 250
 SPACE = {
-    "learning_rate": FloatDistribution(0.08, 0.25, log=True),
-    "max_leaf_nodes": IntDistribution(8, 32, log=True),
+    "learning_rate": FloatDistribution(0.05, 0.2, log=True),
+    "max_leaf_nodes": IntDistribution(8, 40, log=True),
     "min_samples_leaf": IntDistribution(10, 200, log=True),
     "l2_regularization": FloatDistribution(0.01, 100.0, log=True),
     "max_features": FloatDistribution(0.3, 1.0),
 }
 # The first trial, so that few trials are good as well.
 USUAL = {
-    "learning_rate": 0.1,
+    "learning_rate": 0.06,
     "max_leaf_nodes": 15,
     "min_samples_leaf": 20,
     "l2_regularization": 0.01,
@@ -69,7 +69,9 @@ def add_kept(study: optuna.Study, run: Run, target: str) -> None:
 
 def fit_trial(hours: pd.DataFrame, target: str, growth: float, settings: dict) -> tuple[int, float]:
     """Return the number of trees with the smallest error on the validation weeks, and its MAE in GW."""
-    boosting = fit_mean(hours, target, growth, **settings, max_iter=MOST_TREES, early_stopping=True, n_iter_no_change=5)
+    boosting = fit_mean(
+        hours, target, growth, **settings, max_iter=MOST_TREES, early_stopping=True, n_iter_no_change=10
+    )
     kept = hours[hours["split"] == "validation"]
     power = boosting.predict(kept[features_of(hours, target)].to_numpy()).clip(min=0)
     size = size_of(kept, target, growth, hours["trend"].iloc[-1])

@@ -1,6 +1,6 @@
 """Train a gradient boosting for solar and wind power with a range around it, and log it as a model.
 
-    mlflow run 3_projects/boosting --env-manager local -P trials=12 --experiment-name chapter_3
+    mlflow run 3_projects/boosting --env-manager local -P trials=20 --experiment-name chapter_3
 
 The settings come from a search (search.py) that resumes where it was stopped. The boosting learns the power per
 installed capacity (capacity.py). The range is calibrated on the last year of the training (conformal.py).
@@ -50,12 +50,12 @@ def read_table(data_run: str) -> tuple[pd.DataFrame, str]:
 
 
 parser = argparse.ArgumentParser(description="Train a gradient boosting for solar and wind power, with a range.")
-parser.add_argument("--trials", type=int, default=12, help="settings that the search tries for each target")
+parser.add_argument("--trials", type=int, default=20, help="settings that the search tries for each target")
 parser.add_argument("--seed", type=int, default=42, help="of the search, and of the columns that each tree sees")
 parser.add_argument("--data-run", default="newest", help="run of 3_projects/data whose table is used")
 options = parser.parse_args()
 if options.trials < 1:
-    sys.exit(f"boosting: expected at least 1 trial, found {options.trials}. The default is 12.")
+    sys.exit(f"boosting: expected at least 1 trial, found {options.trials}. The default is 20.")
 # The fits run side by side, one thread each: the threads of one fit would spin while they wait for each other.
 threadpool_limits(1, "openmp")
 

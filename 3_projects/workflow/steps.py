@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n-estimators", type=int, default=64, help="trees of the forest")
     parser.add_argument("--max-depth", type=int, default=10, help="levels of each of its trees")
     parser.add_argument("--epochs", type=int, default=30, help="passes of the network over the table, at most")
-    parser.add_argument("--trials", type=int, default=12, help="settings that the search of boosting tries")
+    parser.add_argument("--trials", type=int, default=20, help="settings that the search of boosting tries")
 
 
 def list_steps(options: argparse.Namespace) -> dict[str, Step]:
