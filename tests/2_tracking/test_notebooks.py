@@ -85,10 +85,17 @@ def models(execute) -> dict[str, dict[str, str]]:
     return {name: execute(notebook) for name, notebook in MODELS.items()}
 
 
-@pytest.fixture
-def other_tracking(other_servers, monkeypatch) -> None:
-    """Let everything go to servers that know nothing of the chapter's runs."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", other_servers.tracking_uri)
+@pytest.fixture(scope="module")
+def execute_elsewhere(other_servers) -> Iterator[Callable[..., dict[str, str]]]:
+    """Do the same beside servers that know nothing of the chapter's runs; MLflow stays with those it has spoken to."""
+    with started() as kernel:
+
+        def execute(name: str) -> dict[str, str]:
+            with pytest.MonkeyPatch.context() as environment:
+                environment.setenv("MLFLOW_TRACKING_URI", other_servers.tracking_uri)
+                return shown(kernel.run(CHAPTER / f"{name}.ipynb"))
+
+        yield execute
 
 
 def test_a_notebook_is_kept_as_it_is_before_its_first_run_and_names_what_it_needs():
@@ -226,8 +233,8 @@ def test_runs_are_compared(models, execute):
     assert "val_loss: on hours set aside" in said["curves"]
 
 
-def test_comparing_says_which_notebooks_to_run_first(execute, other_tracking):
-    said = execute("compare_runs")
+def test_comparing_says_which_notebooks_to_run_first(execute_elsewhere):
+    said = execute_elsewhere("compare_runs")
     assert said["search"].endswith("0 runs\n")
     for name, notebook in MODELS.items():
         assert f"There is no run {name} yet. Run {notebook}.ipynb first" in said["table"]
@@ -275,8 +282,8 @@ def test_a_model_without_column_names_is_passed_over_and_each_time_makes_a_versi
     assert after.run_id == before.run_id
 
 
-def test_without_a_run_there_is_nothing_to_put_into_production(execute, other_tracking):
+def test_without_a_run_there_is_nothing_to_put_into_production(execute_elsewhere):
     with pytest.raises(CellExecutionError) as stopped:
-        execute("get_prod_model")
+        execute_elsewhere("get_prod_model")
     assert stopped.value.ename == "SystemExit"
     assert "Run model_linreg.ipynb first" in stopped.value.evalue
