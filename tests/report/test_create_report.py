@@ -83,7 +83,7 @@ def test_the_last_complete_week_is_reported_with_its_model_data_and_code_and_log
     version = production()
     training = mlflow.get_run(version.run_id)
     (data,) = mlflow.search_runs(  # the one in use, which need not be the one that the model was trained on
-        search_all_experiments=True,
+        [training.info.experiment_id],  # another test may have made a table in another experiment
         filter_string="tags.table_sha256 LIKE '%' and attributes.status = 'FINISHED'",
         order_by=["tags.used_at DESC"],
         max_results=1,
