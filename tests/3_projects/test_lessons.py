@@ -136,7 +136,7 @@ def database(tmp_path, monkeypatch, free_port) -> MlflowClient:
     """Return a tracking database with one table in the active experiment, whose artifact store is away."""
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
     away = client.create_experiment("away", f"ftp://127.0.0.1:{free_port()}/artifacts")
-    made = client.create_run(away, tags={"project": "data", "table_sha256": "f", "used_at": "2100-01-01"})
+    made = client.create_run(away, tags={"project": "data", "table_sha256": "f", "used_at": "2000-01-01"})
     client.set_terminated(made.info.run_id)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", away)
