@@ -15,7 +15,7 @@ COLUMNS = ["utc_timestamp", "solar_GW", "wind_GW", "windspeed", "temperature", "
 
 
 def title_of(data: Path) -> str | None:
-    """Return what datapackage.json says of germany.csv in the same folder; None if it is missing or says nothing."""
+    """Read the description of germany.csv from the datapackage.json beside it; None if it is missing or empty."""
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         package = json.loads((data / "datapackage.json").read_text(encoding="utf-8-sig"))
         return next((item["title"] for item in package["resources"] if item["path"] == "germany.csv"), None)

@@ -29,7 +29,7 @@ TWO_YEARS = pd.Timedelta(days=720)  # a few days may be missing
 
 
 def has_two_years(hours: pd.DataFrame) -> bool:
-    """Return whether every season is there twice, without which season and growth can't be told apart."""
+    """Check that every season is there twice; otherwise season and growth can't be told apart."""
     return hours.index[-1] - hours.index[0] >= TWO_YEARS
 
 

@@ -55,7 +55,7 @@ def group_of(rows: pd.DataFrame) -> np.ndarray:
 
 
 def size_of(rows: pd.DataFrame, target: str, growth: float, end: float) -> np.ndarray:
-    """Return what the power is divided by before training: the capacity, and for solar power the light as well."""
+    """Return the divisor of the power in training: the capacity, for solar power multiplied by the light."""
     size = capacity(rows["trend"].to_numpy() - end, growth)
     return size * light_of(rows["solar_elevation"].to_numpy()) if target == "solar_GW" else size
 

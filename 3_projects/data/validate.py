@@ -60,7 +60,7 @@ class DataError(Exception):
 
 
 def read_subject(path: Path) -> dict:
-    """Return what a CSV is about: its title, place, time zone, and columns with role, title, unit and plausible range.
+    """Return the description of a CSV: title, place, time zone, and columns with role, title, unit and plausible range.
 
     The data package beside the file says so, as far as it does, and schema.json the rest. Raises DataError if the
     package can't be understood.

@@ -37,7 +37,7 @@ def read_table(data_run: str) -> tuple[pd.DataFrame, str]:
             runs = mlflow.search_runs(filter_string=finished, order_by=["tags.used_at DESC"], max_results=1)
             if runs.empty:
                 make = "mlflow run 3_projects/data --env-manager local"
-                sys.exit(f"lr: there is no table in this experiment yet. Make it, in the same one, with: {make}")
+                sys.exit(f"lr: there is no table in this experiment yet. Make one there with: {make}")
             data_run = runs["run_id"][0]
         with tempfile.TemporaryDirectory() as folder:
             path = mlflow.artifacts.download_artifacts(run_id=data_run, artifact_path="table.parquet", dst_path=folder)

@@ -72,9 +72,7 @@ def check_unmoved(before: Ledger, then: str) -> None:
         ("the candidate", before.candidate, now.candidate),
     ):
         if was != is_now:
-            change = (
-                f"version {is_now} was made {what} meanwhile" if is_now else f"version {was} is not {what} any more"
-            )
+            change = f"version {is_now} is {what} now" if is_now else f"version {was} is not {what} any more"
             raise UserError(f"{change}; {then}")
 
 

@@ -164,7 +164,7 @@ def test_a_server_that_is_away_is_named_before_the_training(database, monkeypatc
 
 def test_without_a_table_in_the_experiment_or_a_trial_nothing_is_trained(database, monkeypatch):
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", database.create_experiment("empty"))
-    make = "Make it, in the same one, with: mlflow run 3_projects/data --env-manager local"
+    make = "Make one there with: mlflow run 3_projects/data --env-manager local"
     assert sentence_of(["train.py"], "lr") == f"lr: there is no table in this experiment yet. {make}"
     sentence = "boosting: expected at least 1 trial, found 0. The default is 20."
     assert sentence_of(["train.py", "--trials", "0"], "boosting") == sentence

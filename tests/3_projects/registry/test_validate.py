@@ -261,7 +261,7 @@ def test_with_the_gate_off_the_smallest_error_waits_unjudged(validate, registry,
     [
         ("approve", "the approve by Ada at 20"),
         ("reject", "the reject by Ada at 20"),
-        ("alias", "version 2 was made the candidate meanwhile"),
+        ("alias", "version 2 is the candidate now"),
     ],
 )
 def test_a_verdict_that_another_command_overtakes_is_told_by_whom(
